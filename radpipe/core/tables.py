@@ -1,0 +1,350 @@
+"""The schema of every table that travels between stages, and the check both sides run.
+
+``data_schema/*.json`` is generated from here (``python -m radpipe.core.tables data_schema``), and a test says they agree.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radpipe.errors import SchemaError
+
+_JSON_TYPES = {"string": "string", "int64": "integer", "float64": "number", "bool": "boolean"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """dtype : "string", "int64", "float64" or "bool". allowed : the values a string may take; empty means any."""
+
+    name: str
+    dtype: str
+    description: str
+    unit: str = ""
+    nullable: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """key : the columns that together name a row once. extra : the dtype of further columns, or "" where none are allowed;
+    extra_named : what those further columns are."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    extra: str = ""
+    extra_named: str = ""
+
+
+_CASE = Column("case_id", "string", "the case's id in the manifest")
+_REPEAT = Column("repeat", "int64", "repeat of the cross-validation, from 0; -1 where the row holds for all repeats")
+_FOLD = Column("fold", "int64", "outer fold within the repeat, from 0; -1 where the row holds for all folds")
+ROLES = ("train", "selection", "test")
+MASK_SOURCES = ("given", "predicted")
+STAGES = ("cohort", "preprocess", "segment", "extract", "select", "train", "evaluate", "compare", "report")
+
+COHORT = Schema(
+    "cohort",
+    "The cases that passed the check, one row each.",
+    (
+        _CASE,
+        Column("patient_id", "string", "cases of one patient never stand on two sides of a split"),
+        Column("modality", "string", "CT, PET or MR", allowed=("CT", "PET", "MR")),
+        Column("image_path", "string", "image file, as written in the manifest"),
+        Column("mask_path", "string", "file with the given outline"),
+        Column("label", "int64", "value of the region's voxels in the mask file"),
+        Column("outcome", "int64", "class index of the outcome"),
+        Column("image_sha256", "string", "of the image file's bytes"),
+        Column("mask_sha256", "string", "of the mask file's bytes"),
+        Column("mask_volume_ml", "float64", "voxels of the given region times voxel volume", "ml"),
+    ),
+    ("case_id",),
+    extra="any",
+    extra_named="the clinical columns the workflow names",
+)
+SPLITS = Schema(
+    "splits",
+    "Who trains, selects and tests in every outer fold; drawn once.",
+    (_REPEAT, _FOLD, _CASE, Column("role", "string", "train, selection (validation) or test", allowed=ROLES)),
+    ("repeat", "fold", "case_id"),
+)
+SEGMENTATION = Schema(
+    "segmentation",
+    "How well the network's outline agrees with the given one.",
+    (
+        _REPEAT,
+        _FOLD,
+        _CASE,
+        Column("part", "int64", "part of the cross-fitting that left this case out"),
+        Column("dice", "float64", "overlap of predicted and given mask"),
+        Column("hd95_mm", "float64", "95th percentile Hausdorff distance of the surfaces", "mm"),
+        Column("dice_no_look", "float64", "Dice of an ellipsoid drawn without looking at the image"),
+        Column("volume_given_ml", "float64", "volume of the given mask", "ml"),
+        Column("volume_predicted_ml", "float64", "volume of the predicted mask", "ml"),
+        Column("mask_path", "string", "predicted mask, relative to the run folder"),
+        Column("probability_path", "string", "probability map, relative to the run folder"),
+    ),
+    ("repeat", "fold", "case_id"),
+)
+FEATURES = Schema(
+    "features",
+    "One row a case and region; the features are columns named <imageType>_<class>_<Feature>.",
+    (_CASE, Column("roi", "string", "which outline: given or predicted", allowed=MASK_SOURCES)),
+    ("case_id", "roi"),
+    extra="float64",
+    extra_named="features; see the feature dictionary",
+)
+FOLD_FEATURES = Schema(
+    "fold_features",
+    "Features that differ between outer folds (nesting: full).",
+    (_REPEAT, _FOLD, _CASE, Column("roi", "string", "which outline", allowed=MASK_SOURCES)),
+    ("repeat", "fold", "case_id", "roi"),
+    extra="float64",
+    extra_named="features; see the feature dictionary",
+)
+FEATURE_DICTIONARY = Schema(
+    "feature_dictionary",
+    "What every feature column is.",
+    (
+        Column("name", "string", "column of the features table"),
+        Column("image_type", "string", "filter the feature was computed on"),
+        Column("family", "string", "firstorder, shape, glcm, glrlm, glszm, gldm, ngtdm"),
+        Column("feature", "string", "PyRadiomics name"),
+        Column("ibsi", "string", "IBSI tag of the same quantity; empty where IBSI has none"),
+        Column("unit", "string", "unit of the value; 1 for none"),
+        Column("meaning", "string", "what it measures, in one sentence"),
+        Column("convention", "string", "whose definition the value follows", allowed=("pyradiomics", "ibsi", "user")),
+        Column("source", "string", "engine and version, or the file it came from"),
+        Column("settings_key", "string", "first 16 digits of the SHA-256 of the extraction settings"),
+    ),
+    ("name",),
+)
+MASK_AGREEMENT = Schema(
+    "mask_agreement",
+    "How well each feature's value from the predicted mask agrees with that from the given one.",
+    (
+        Column("feature", "string", "column of the features table"),
+        Column("n", "int64", "cases with both values"),
+        Column("icc", "float64", "ICC(A,1): two-way, absolute agreement, single measurement", nullable=True),
+        Column("ci_low", "float64", "lower end of the 95 % interval (McGraw and Wong 1996)", nullable=True),
+        Column("ci_high", "float64", "upper end of the 95 % interval", nullable=True),
+    ),
+    ("feature",),
+)
+SELECTION = Schema(
+    "selection",
+    "What input selection did with every feature in every outer fold.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("feature", "string", "column of the features table"),
+        Column("importance", "float64", "of the decision trees; 0 where redundancy removed the feature first"),
+        Column("kept", "bool", "whether the feature went into the network"),
+        Column("reason", "string", "kept, constant, missing, redundant, not_important, over_limit"),
+        Column("redundant_with", "string", "the kept feature it repeats; empty otherwise"),
+    ),
+    ("repeat", "fold", "feature"),
+)
+PREDICTIONS = Schema(
+    "predictions",
+    "One row per fitted model and case; all models of all arms in one table.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("seed", "int64", "seed of the fit"),
+        Column("model", "string", "name of the model in the workflow"),
+        _CASE,
+        Column("role", "string", "part of the split the case was in", allowed=ROLES),
+        Column("y_true", "int64", "class index of the outcome"),
+        Column("p_0", "float64", "predicted probability of class 0"),
+        Column("p_1", "float64", "predicted probability of class 1"),
+    ),
+    ("repeat", "fold", "seed", "model", "case_id"),
+)
+FITS = Schema(
+    "fits",
+    "One row per fitted model: what it saw and how it ended.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("seed", "int64", "seed of the fit"),
+        Column("model", "string", "name of the model in the workflow"),
+        Column("n_train", "int64", "cases in the training part"),
+        Column("n_selection", "int64", "cases in the selection part"),
+        Column("n_inputs", "int64", "columns, or voxels for an image network"),
+        Column("n_parameters", "int64", "fitted numbers"),
+        Column("epochs", "int64", "training steps until it stopped; 0 where there are none"),
+        Column("train_error", "float64", "error term on the training part, no regularisation", nullable=True),
+        Column("regularisation", "float64", "regularisation term at the kept parameters", nullable=True),
+        Column("selection_error", "float64", "error term on the selection part", nullable=True),
+        Column("recalibration_slope", "float64", "of the logit, fitted on the selection part; 1 where not recalibrated"),
+        Column("recalibration_intercept", "float64", "of the logit, fitted on the selection part; 0 where not recalibrated"),
+        Column("threshold", "float64", "on p_1; Youden's J on the training and selection part"),
+        Column("inputs", "string", "names of the inputs, separated by spaces; empty for images"),
+        Column("saw_sha256", "string", "of the sorted ids of all patients the fit saw"),
+        Column("model_path", "string", "folder of the fitted model, relative to the run folder"),
+    ),
+    ("repeat", "fold", "seed", "model"),
+)
+METRICS = Schema(
+    "metrics",
+    "How well every model predicts the cases it never saw.",
+    (
+        Column("model", "string", "name of the model in the workflow"),
+        Column("metric", "string", "auc, brier, calibration_slope, calibration_intercept, sensitivity, specificity, ..."),
+        _REPEAT,
+        _FOLD,
+        Column("role", "string", "part the metric was computed on", allowed=ROLES),
+        Column("value", "float64", "the metric", nullable=True),
+        Column("ci_low", "float64", "lower end of the interval", nullable=True),
+        Column("ci_high", "float64", "upper end of the interval", nullable=True),
+        Column("n", "int64", "cases behind the value"),
+        Column("method", "string", "how value and interval were made"),
+    ),
+    ("model", "metric", "repeat", "fold", "role"),
+)
+COMPARISON = Schema(
+    "comparison",
+    "Every two models on the same patients and splits; the difference is model_a minus model_b.",
+    (
+        Column("model_a", "string", "first model"),
+        Column("model_b", "string", "second model"),
+        Column("metric", "string", "what was compared"),
+        Column("test", "string", "name of the test"),
+        Column("primary", "bool", "whether this is the one comparison named before outcomes were read"),
+        Column("statistic", "float64", "of the test", nullable=True),
+        Column("df", "float64", "degrees of freedom", nullable=True),
+        Column("p_value", "float64", "two-sided", nullable=True),
+        Column("p_adjusted", "float64", "Holm over the secondary pairs; the primary pair's own p", nullable=True),
+        Column("effect", "float64", "difference of the metric, a minus b", nullable=True),
+        Column("ci_low", "float64", "lower end of the 95 % interval of the difference", nullable=True),
+        Column("ci_high", "float64", "upper end of the 95 % interval", nullable=True),
+        Column("margin", "float64", "differences within plus or minus this count as equivalent"),
+        Column("p_equivalence", "float64", "TOST", nullable=True),
+        Column("verdict", "string", "what may be said", allowed=("a_better", "b_better", "equivalent", "not_resolved")),
+        Column("method", "string", "how the numbers were made, in words"),
+    ),
+    ("model_a", "model_b", "metric", "test"),
+)
+FAILURES = Schema(
+    "failures",
+    "What failed, why and how to run it again.",
+    (
+        Column("case_id", "string", "case, or the task where it is no case (a fold's fit)"),
+        Column("stage", "string", "where it failed", allowed=STAGES),
+        Column("error", "string", "kind: file, geometry, empty_roi, crash, timeout, memory, ..."),
+        Column("path", "string", "the file it is about; empty where there is none"),
+        Column("problem", "string", "what is wrong"),
+        Column("hint", "string", "what to do"),
+        Column("rerun", "string", "the command that runs it again"),
+    ),
+    ("case_id", "stage"),
+)
+SCHEMAS = {
+    schema.name: schema
+    for schema in (
+        COHORT, SPLITS, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, MASK_AGREEMENT, SELECTION, PREDICTIONS,
+        FITS, METRICS, COMPARISON, FAILURES,
+    )
+}  # fmt: skip
+
+
+def empty_table(schema: Schema) -> pd.DataFrame:
+    """The table with its columns and no row."""
+    return pd.DataFrame({column.name: pd.Series(dtype=_pandas_dtype(column.dtype)) for column in schema.columns})
+
+
+def make_table(schema: Schema, rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
+    """Rows -> the table in the schema's dtypes and column order, sorted by key (so that the same rows give the same bytes)."""
+    frame = pd.DataFrame(rows) if len(rows) else empty_table(schema)
+    named = [column.name for column in schema.columns]
+    missing = [name for name in named if name not in frame.columns]
+    if missing:
+        raise SchemaError(f"table {schema.name!r} lacks the columns {', '.join(missing)}.", hint="See data_schema/.")
+    frame = frame[[*named, *(name for name in frame.columns if name not in named)]].copy()
+    for column in schema.columns:
+        try:
+            frame[column.name] = frame[column.name].astype(_pandas_dtype(column.dtype))
+        except (TypeError, ValueError) as error:
+            raise SchemaError(f"table {schema.name!r}, column {column.name!r}: not {column.dtype} ({error}).") from error
+    if schema.extra == "float64":
+        further = [name for name in frame.columns if name not in named]
+        frame = frame.astype({name: "float64" for name in further})
+    check_table(frame, schema)
+    return frame.sort_values(list(schema.key), kind="stable", ignore_index=True)
+
+
+def check_table(frame: pd.DataFrame, schema: Schema, path: object = "") -> None:
+    """SchemaError that names table, column and the first offending row, or nothing."""
+
+    def refuse(problem: str, hint: str = "See data_schema/ for what the table must hold.") -> None:
+        raise SchemaError(f"table {schema.name!r}: {problem}", hint=hint, path=path)
+
+    for column in schema.columns:
+        if column.name not in frame.columns:
+            refuse(f"the column {column.name!r} ({column.description}) is missing.")
+        values = frame[column.name]
+        if str(values.dtype) != str(_pandas_dtype(column.dtype)):
+            refuse(f"the column {column.name!r} holds {values.dtype}, not {column.dtype}.")
+        if not column.nullable and values.isna().any():
+            refuse(f"the column {column.name!r} is empty in row {int(values.isna().to_numpy().argmax())}.")
+        if column.allowed and not values.isin(list(column.allowed)).all():
+            bad = values[~values.isin(list(column.allowed))].iloc[0]
+            refuse(f"the column {column.name!r} holds {bad!r}; allowed: {', '.join(column.allowed)}.")
+    named = {column.name for column in schema.columns}
+    further = [name for name in frame.columns if name not in named]
+    if further and not schema.extra:
+        refuse(f"unknown columns {', '.join(map(str, further))}.")
+    repeated = frame.duplicated(list(schema.key))
+    if repeated.any():
+        row = frame.loc[repeated, list(schema.key)].iloc[0].to_dict()
+        refuse(f"two rows have the key {row}.", hint="Every key may stand once.")
+
+
+def _pandas_dtype(dtype: str) -> Any:
+    return pd.StringDtype("pyarrow", na_value=float("nan")) if dtype == "string" else dtype
+
+
+def json_schema(schema: Schema) -> dict[str, Any]:
+    """JSON Schema (2020-12) of one row."""
+    properties = {}
+    for column in schema.columns:
+        entry: dict[str, Any] = {"description": column.description}
+        kind = _JSON_TYPES[column.dtype]
+        entry["type"] = [kind, "null"] if column.nullable else kind
+        if column.unit:
+            entry["unit"] = column.unit
+        if column.allowed:
+            entry["enum"] = list(column.allowed)
+        properties[column.name] = entry
+    further: Any = False
+    if schema.extra:
+        further = {"description": schema.extra_named}
+        if schema.extra == "float64":
+            further["type"] = ["number", "null"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": schema.name,
+        "description": f"{schema.description} One object is one row; key: {', '.join(schema.key)}.",
+        "type": "object",
+        "properties": properties,
+        "required": [column.name for column in schema.columns],
+        "additionalProperties": further,
+    }
+
+
+def write_schemas(folder: Path) -> None:
+    """Write one JSON Schema per table."""
+    for schema in SCHEMAS.values():
+        (folder / f"{schema.name}.json").write_text(json.dumps(json_schema(schema), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    write_schemas(Path(sys.argv[1]))
