@@ -1,0 +1,69 @@
+# Two commands from nothing: `make demo` and `make test`. Each builds .venv and installs the pinned versions first.
+VENV ?= .venv
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: help demo demo-full test test-slow lint parity pyradiomics benchmarks schemas constraints clean
+
+help:
+	@echo 'make demo         install, then the main job: workflows/sts_pet.yaml -> runs/sts_pet/report.html'
+	@echo 'make test         install, then every test that is not slow'
+	@echo 'make demo-full    the same job with 10 x 5 splits (about half an hour on 2 cores)'
+	@echo 'make test-slow    the tests that take minutes: repeated kills, poison cases, simulations, whole-pipeline permutations'
+	@echo 'make pyradiomics  the optional extra, built from source (needs a C compiler)'
+	@echo 'make parity       radpipe beside the installed pyradiomics, feature by feature'
+	@echo 'make benchmarks   how fast, side by side with peers'
+	@echo 'make lint         ruff, mypy, import contracts'
+
+demo: $(VENV)/.runtime
+	$(BIN)/radpipe run workflows/sts_pet.yaml --out runs/sts_pet
+
+demo-full: $(VENV)/.runtime
+	$(BIN)/radpipe run workflows/sts_pet_full.yaml --out runs/sts_pet_full
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow --timeout 7200
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pyradiomics: $(VENV)/.runtime
+	sh tools/install_pyradiomics.sh $(BIN)/python
+
+parity: $(VENV)/.dev
+	$(BIN)/python tests/reference/make_pyradiomics_oracle.py --compare
+
+benchmarks: $(VENV)/.dev
+	$(BIN)/python benchmarks/features.py
+
+schemas: $(VENV)/.runtime
+	$(BIN)/python -m radpipe.core.tables data_schema
+	$(BIN)/python -m radpipe.config data_schema
+
+# The pinned versions, remade from what is installed now.
+constraints: $(VENV)/.dev
+	$(BIN)/python tools/make_constraints.py > constraints.txt.new && mv constraints.txt.new constraints.txt
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo 'radpipe needs Python 3.11 or newer; name one: make demo PYTHON=/path/to/python3' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'installing radpipe and what it needs into $(VENV) (some minutes the first time)'
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
