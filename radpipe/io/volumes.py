@@ -1,0 +1,308 @@
+"""Volume files <-> Image and Mask: NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha).
+
+ITK decodes, but only what was checked first: it reads a truncated file as zeros and turns NaN in NIfTI into zeros,
+both without a word. So the header is judged here, the bytes are counted as they are unpacked (never more than the header
+declares, and never more than a cap), and NaN is looked for in the bytes themselves.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import SimpleITK as sitk
+
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image, Mask
+from radpipe.errors import EmptyRoiError, FileProblem
+from radpipe.io import metaimage, nifti, nrrd
+from radpipe.io.declared import Declared, Unsound
+from radpipe.io.files import cannot_read
+from radpipe.typing import Volume
+
+MAX_VOXEL_BYTES = 4 << 30  # a volume larger than this is a damaged header or a decompression bomb, not a scan
+_PIECE = 1 << 20
+_LABELS_SHOWN = 12
+
+sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what ITK only warns about is judged here
+
+
+@dataclass(frozen=True)
+class _Format:
+    """declared : reads a header from a stream. itk_reader : the ITK class that must decode it. gzipped : whether the file as a
+    whole may be gzip."""
+
+    declared: Callable[[IO[bytes]], Declared]
+    itk_reader: str
+    gzipped: bool = False
+
+
+_FORMATS = {
+    ".nii.gz": _Format(nifti.declared, "NiftiImageIO", gzipped=True),
+    ".nii": _Format(nifti.declared, "NiftiImageIO"),
+    ".nrrd": _Format(nrrd.declared, "NrrdImageIO"),
+    ".mha": _Format(metaimage.declared, "MetaImageIO"),
+}
+SUFFIXES = tuple(_FORMATS)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a volume file says of itself. dtype : of the stored numbers, before any scaling."""
+
+    grid: Grid
+    dtype: str
+
+
+def read_image(
+    path: str | os.PathLike[str], *, unit: str = "arbitrary", case_id: str = "", max_bytes: int = MAX_VOXEL_BYTES
+) -> Image:
+    """An image in the dtype it came in (scaled NIfTI: float). FileProblem where the file cannot be trusted; see the module.
+
+    unit : "HU", "SUV" or "arbitrary"; files do not say. Memory: one volume; reading takes a second pass over the bytes.
+    """
+    with _problems_of(path, case_id):
+        grid, voxels = _read(Path(path), max_bytes, must_be_finite=True)
+        return Image(grid, voxels, unit)
+
+
+def read_mask(path: str | os.PathLike[str], *, label: int = 1, case_id: str = "", max_bytes: int = MAX_VOXEL_BYTES) -> Mask:
+    """The voxels that hold ``label``. EmptyRoiError, naming the labels that are there, where none does; otherwise as read_image."""
+    with _problems_of(path, case_id):
+        grid, voxels = _read(Path(path), max_bytes, must_be_finite=True)
+        _check_labels(voxels)
+    region = voxels == label if np.issubdtype(voxels.dtype, np.integer) else np.rint(voxels) == label
+    if not region.any():
+        there = _labels(voxels)
+        if not there:
+            raise EmptyRoiError("the mask is empty: every voxel is 0.", hint="Draw the region again.", case_id=case_id, path=path)
+        raise EmptyRoiError(
+            f"no voxel of the mask has the label {label}; it holds {there}.",
+            hint="Put the right number in the manifest's label column.",
+            case_id=case_id,
+            path=path,
+        )
+    return Mask(grid, region)
+
+
+def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
+    """Grid and stored dtype, from the header alone: whether the voxels are all there is not looked at."""
+    with _problems_of(path, case_id):
+        form = _format(Path(path))
+        with _opened(Path(path), form) as stream:
+            promised = form.declared(stream)
+        reader = _itk_reader(Path(path), form)
+        reader.ReadImageInformation()
+        return Header(_grid(reader, promised), promised.dtype.name)
+
+
+def write_image(path: str | os.PathLike[str], image: Image) -> None:
+    """To .nii or .nii.gz, atomically; the same image gives the same bytes. RunError on a full disk or a missing permission."""
+    _check_written_suffix(path)
+    nifti.write_nifti(path, image.voxels, image.grid)
+
+
+def write_mask(path: str | os.PathLike[str], mask: Mask) -> None:
+    """To .nii or .nii.gz as 0 and 1, atomically; the same mask gives the same bytes."""
+    _check_written_suffix(path)
+    nifti.write_nifti(path, mask.voxels.astype(np.uint8), mask.grid)
+
+
+@contextmanager
+def _problems_of(path: str | os.PathLike[str], case_id: str) -> Iterator[None]:
+    """Whatever is wrong with a file, as a FileProblem with its case and path."""
+    try:
+        yield
+    except Unsound as error:
+        raise FileProblem(error.problem, hint=error.hint, case_id=case_id, path=path) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FileProblem(
+            f"the compressed data are damaged or cut off ({error}).",
+            hint="Copy or export the file again.",
+            case_id=case_id,
+            path=path,
+        ) from error
+    except OSError as error:
+        raise cannot_read(path, error, case_id) from error
+
+
+def _read(path: Path, max_bytes: int, *, must_be_finite: bool) -> tuple[Grid, Volume]:
+    form = _format(path)
+    with _opened(path, form) as stream:
+        promised = form.declared(stream)
+        if promised.data_bytes > max_bytes:
+            raise Unsound(
+                f"the header declares {promised.data_bytes / 2**30:.3g} GiB of voxels; at most {max_bytes / 2**30:.3g} GiB are read.",
+                "The header is damaged, or the image must be cropped first.",
+            )
+        _check_bytes(stream, promised)
+    reader = _itk_reader(path, form)
+    try:
+        decoded = reader.Execute()
+    except RuntimeError as error:
+        raise _refused_by_itk(error) from error
+    if decoded.GetNumberOfComponentsPerPixel() != 1:
+        raise Unsound("it holds several values per voxel.", "Export one value per voxel.")
+    # A copy, so that the array does not hang on ITK's memory; trailing dimensions of one entry go.
+    voxels = sitk.GetArrayFromImage(decoded).reshape(promised.shape[::-1])
+    if must_be_finite and np.issubdtype(voxels.dtype, np.floating) and not np.isfinite(voxels).all():
+        raise _not_finite(int(voxels.size - np.isfinite(voxels).sum()), voxels.size)
+    return _grid(reader, promised), voxels
+
+
+def _format(path: Path) -> _Format:
+    if path.is_dir():
+        raise IsADirectoryError
+    name = path.name.lower()
+    for suffix, form in _FORMATS.items():
+        if name.endswith(suffix):
+            return form
+    raise Unsound(
+        f"radpipe does not read files named like this (it reads {', '.join(SUFFIXES)}).", "Convert the file to .nii.gz."
+    )
+
+
+@contextmanager
+def _opened(path: Path, form: _Format) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked where it is gzip as a whole."""
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if packed and not form.gzipped:
+            raise Unsound("the file is compressed although its name does not say so.", f"Rename it to {path.name}.gz.")
+        if not packed:
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked  # type: ignore[misc]
+
+
+def _check_bytes(stream: IO[bytes], promised: Declared) -> None:
+    """Count the voxels' bytes as they are unpacked, stop at what the header declares, and look for NaN on the way."""
+    start = stream.tell()
+    if promised.offset > start:
+        _skip(stream, promised.offset - start)
+    found, not_finite, rest = 0, 0, b""
+    floating = np.issubdtype(promised.dtype, np.floating)
+    for piece in _unpacked(stream, promised):
+        found += len(piece)
+        if found > promised.data_bytes:
+            raise Unsound(
+                f"the header declares {promised.data_bytes} bytes of voxels, but more follow.",
+                "The header does not belong to these data: export the file again.",
+            )
+        if floating:
+            whole = len(rest) + len(piece)
+            whole -= whole % promised.dtype.itemsize
+            block = rest + piece
+            rest = block[whole:]
+            not_finite += int(np.count_nonzero(~np.isfinite(np.frombuffer(block[:whole], promised.dtype))))
+    if found < promised.data_bytes:
+        raise Unsound(
+            f"the file is cut off: the header declares {promised.data_bytes} bytes of voxels and {found} are there.",
+            "Copy or export the file again.",
+        )
+    if not_finite:
+        raise _not_finite(not_finite, promised.data_bytes // promised.dtype.itemsize)
+
+
+def _skip(stream: IO[bytes], count: int) -> None:
+    while count > 0:
+        piece = stream.read(min(count, _PIECE))
+        if not piece:
+            raise Unsound("the file ends before its voxels begin.", "Copy or export the file again.")
+        count -= len(piece)
+
+
+def _unpacked(stream: IO[bytes], promised: Declared) -> Iterator[bytes]:
+    if promised.packing == "gzip":
+        with gzip.GzipFile(fileobj=stream) as inner:
+            yield from iter(lambda: inner.read(_PIECE), b"")
+    elif promised.packing == "zlib":
+        unpack = zlib.decompressobj()
+        for packed in iter(lambda: stream.read(_PIECE), b""):
+            while packed:
+                yield unpack.decompress(packed, _PIECE)
+                packed = unpack.unconsumed_tail
+            if unpack.eof:
+                return
+        raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+    else:
+        yield from iter(lambda: stream.read(_PIECE), b"")
+
+
+def _not_finite(count: int, of: int) -> Unsound:
+    return Unsound(
+        f"{count} of {of} voxels are NaN or infinite.", "Repair the image: replace them, or export it again from its source."
+    )
+
+
+def _itk_reader(path: Path, form: _Format) -> sitk.ImageFileReader:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(form.itk_reader)
+    return reader
+
+
+def _refused_by_itk(error: RuntimeError) -> Unsound:
+    text = str(error)
+    if "orthonormal" in text:
+        return Unsound(
+            "its axes are not at right angles (sheared orientation), which radpipe and ITK cannot use.",
+            "Resample the image onto a straight grid, or repair the orientation in its header.",
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return Unsound(f"ITK cannot read it ({lines[-1] if lines else 'no reason given'}).", "Export the file again.")
+
+
+def _grid(reader: sitk.ImageFileReader, promised: Declared) -> Grid:
+    size = reader.GetDimension()
+    if tuple(reader.GetSize()[:3]) != promised.shape:
+        raise Unsound(f"ITK reads the size {reader.GetSize()}, the header says {promised.shape}.", "Export the file again.")
+    spacing = reader.GetSpacing()[:3]
+    origin = reader.GetOrigin()[:3]
+    direction = np.asarray(reader.GetDirection()).reshape(size, size)[:3, :3]
+    if not (np.isfinite(spacing).all() and min(spacing) > 0 and np.isfinite(origin).all() and np.isfinite(direction).all()):
+        raise Unsound("its spacing, position or orientation is not finite.", "Export the file again.")
+    return Grid(
+        (promised.shape[2], promised.shape[1], promised.shape[0]),
+        (spacing[2], spacing[1], spacing[0]),
+        (origin[0], origin[1], origin[2]),
+        tuple(float(value) + 0.0 for value in direction.ravel()),
+    )
+
+
+def _check_labels(voxels: Volume) -> None:
+    if np.issubdtype(voxels.dtype, np.integer):
+        return
+    # Labels stored with a float slope come back a rounding error away from whole numbers.
+    off = np.abs(voxels - np.rint(voxels))
+    if off.max() > 1e-3:
+        value = float(voxels.ravel()[int(off.argmax())])
+        raise Unsound(
+            f"the mask holds {value:.6g}: it looks like a probability map or an image, not like labels.",
+            "Give the file with whole numbers: 0 outside, the label inside.",
+        )
+
+
+def _labels(voxels: Volume) -> str:
+    """The labels other than 0, in words; '' where there are none."""
+    values = np.unique(np.rint(voxels))
+    values = values[values != 0]
+    if not values.size:
+        return ""
+    shown = ", ".join(f"{value:.0f}" for value in values[:_LABELS_SHOWN])
+    more = f" and {values.size - _LABELS_SHOWN} more" if values.size > _LABELS_SHOWN else ""
+    return f"the label{'s' if values.size > 1 else ''} {shown}{more}"
+
+
+def _check_written_suffix(path: str | os.PathLike[str]) -> None:
+    if not str(path).endswith((".nii", ".nii.gz")):
+        raise ValueError(f"volumes are written as .nii or .nii.gz, not {Path(path).name}")
