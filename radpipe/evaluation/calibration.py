@@ -88,13 +88,20 @@ def in_the_large(y: IntArray, x: FloatArray, weights: FloatArray) -> FloatArray:
     found = np.full(len(weights), np.nan)
     rows = np.flatnonzero((events > 0) & (events < total))
     w = weights[rows]
-    # The mean predicted risk rises with the intercept, so bisection cannot miss; the ends shift every risk to 0 or 1.
-    low, high = np.full(len(rows), -40.0 - np.abs(x).max(initial=0)), np.full(len(rows), 40.0 + np.abs(x).max(initial=0))
-    for _ in range(60):
-        middle = (low + high) / 2
-        too_low = (w * (1 / (1 + np.exp(-np.clip(x + middle[:, None], -700, 700))))).sum(axis=1) < events[rows]
-        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
-    found[rows] = (low + high) / 2
+    # The mean predicted risk rises with the intercept: Newton's steps, halved into the bracket where they leave it.
+    reach = 40.0 + np.abs(x).max(initial=0)
+    low, high, shift = np.full(len(rows), -reach), np.full(len(rows), reach), np.zeros(len(rows))
+    for _ in range(_STEPS):
+        p = 1 / (1 + np.exp(-(x + shift[:, None])))
+        missing = events[rows] - (w * p).sum(axis=1)
+        low, high = np.where(missing > 0, shift, low), np.where(missing > 0, high, shift)
+        step = shift + missing / np.maximum((w * p * (1 - p)).sum(axis=1), 1e-300)
+        after = np.where((step > low) & (step < high), step, (low + high) / 2)
+        done = np.abs(after - shift).max(initial=0) < _TOLERANCE
+        shift = after
+        if done:
+            break
+    found[rows] = shift
     return found
 
 
