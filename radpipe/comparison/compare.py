@@ -17,7 +17,7 @@ from radpipe.comparison.test import ComparisonTest, PairedFold, TestResult, no_t
 from radpipe.core.registry import lookup
 from radpipe.core.tables import COMPARISON, SPLITS, check_table, make_table
 from radpipe.errors import CohortError
-from radpipe.evaluation.evaluate import HIGHER_IS_BETTER
+from radpipe.evaluation.metrics import HIGHER_IS_BETTER
 from radpipe.evaluation.predictions import FoldKey, Scores, check_predictions, scores_of
 
 

@@ -16,7 +16,7 @@ from scipy.stats import t as student
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.comparison.test import ComparisonTest, PairedFold, TestResult, no_test
 from radpipe.evaluation import resampled
-from radpipe.evaluation.evaluate import FOLD_METRICS
+from radpipe.evaluation.metrics import FOLD_METRICS
 from radpipe.typing import FloatArray
 
 

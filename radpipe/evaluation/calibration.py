@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radpipe.evaluation.metrics import wilson_interval
+from radpipe.evaluation.formulas import wilson_interval
 from radpipe.typing import FloatArray, IntArray
 
 EDGE = 1e-6
