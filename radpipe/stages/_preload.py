@@ -1,0 +1,64 @@
+"""What a fork server loads once, so that no case has to: libraries, compiled kernels, one thread each.
+
+Nothing here runs a parallel kernel or an ITK filter: thread pools do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from importlib import import_module
+from importlib.util import find_spec
+
+# Same bytes for 1 and 2 workers: one thread a case, whatever the machine. The libraries read these once, when they are loaded.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
+    # Order of sets of strings, in whatever library, must not differ between two workers.
+    "PYTHONHASHSEED": "0",
+}
+
+# light: what extraction of a case needs. torch: what training and segmentation need on top.
+LIGHT = (
+    "numpy",
+    "pandas",
+    "SimpleITK",
+    "numba",
+    "radpipe.io.volumes",
+    "radpipe.preprocessing.prepare",
+    "radpipe.features.extract",
+)
+TORCH = ("torch", "monai.inferers", "monai.networks.nets", "radpipe.segmentation.train", "radpipe.models.model", "sklearn.tree")
+KINDS = {"light": LIGHT, "torch": (*LIGHT, *TORCH)}
+
+LOADED: list[str] = []  # what this process has preloaded; a case asserts that it is not empty
+
+
+def load(kind: str) -> None:
+    """Import and warm everything of ``kind`` in this process."""
+    missing = [f"{name}={value}" for name, value in ENVIRONMENT.items() if os.environ.get(name) != value]
+    if missing:
+        raise RuntimeError(f"the fork server was started without {', '.join(missing)}")
+    for name in KINDS[kind]:
+        if not name.startswith("radpipe.") or find_spec(name):
+            import_module(name)
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # type: ignore[no-untyped-call]
+    warm_up = getattr(import_module("radpipe.features"), "warm_up", None)
+    if warm_up:
+        warm_up()
+    if kind == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+        torch.set_num_interop_threads(1)
+    # What is loaded stays: without this, a case's first collection touches, and so copies, every page it shares with us.
+    gc.collect()
+    gc.freeze()
+    LOADED.extend(KINDS[kind])
