@@ -61,7 +61,7 @@ def make(shared: Path, target: Path) -> None:
         part = window(mask.voxels, name)
         start = tuple(side.start for side in part)
         stored = np.rint(image.voxels[part] / SLOPE)
-        assert 0 <= stored.min() and stored.max() <= np.iinfo(np.int16).max, f"{name}: SUV out of range"
+        assert stored.min() >= 0 and stored.max() <= np.iinfo(np.int16).max, f"{name}: SUV out of range"
         grid = image.grid.cropped(start, stored.shape)
         write_nifti(target / "images" / f"{name}.nii.gz", stored.astype(np.int16), grid, slope=SLOPE)
         write_nifti(target / "masks" / f"{name}.nii.gz", mask.voxels[part].astype(np.uint8), grid)

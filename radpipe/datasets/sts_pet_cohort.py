@@ -26,7 +26,7 @@ CITATIONS = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """manifest : one row a case, all text, paths relative to ``folder``. licence : its short name; the text lies in ``folder``."""
+    """manifest : one row a case, all text, paths relative to ``folder``. licence : its short name; its text is in ``folder``."""
 
     manifest: pd.DataFrame
     manifest_path: Path

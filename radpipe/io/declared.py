@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+WANTED = "Give a .nii, .nii.gz, .nrrd or .mha volume."
 Packing = str  # "raw", "gzip" or "zlib"
 
 

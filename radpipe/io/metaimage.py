@@ -9,7 +9,7 @@ from typing import IO
 
 import numpy as np
 
-from radpipe.io.declared import Declared, Unsound, check_shape, check_spacing
+from radpipe.io.declared import WANTED, Declared, Unsound, check_shape, check_spacing
 
 _HEADER_LIMIT = 1 << 20
 _DTYPES = {
@@ -21,7 +21,7 @@ _ORDERS = {"true": ">", "false": "<"}
 
 
 def declared(stream: IO[bytes]) -> Declared:
-    """What the header at the start of ``stream`` promises; Unsound where it contradicts itself or promises what radpipe cannot use."""
+    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use."""
     fields = _fields(stream)
     if fields.get("ObjectType", "Image").lower() != "image":
         raise Unsound(f"it holds a {fields['ObjectType'][:40]!r}, not an image.", "Give a volume.")
@@ -59,9 +59,7 @@ def _fields(stream: IO[bytes]) -> dict[str, str]:
         line = stream.readline(_HEADER_LIMIT)
         name, equals, value = line.decode("latin-1").partition("=")
         if not fields and (not equals or not line.isascii()):
-            raise Unsound(
-                f"this is not a MetaImage file (it begins with {line[:8]!r}).", "Give a .nii, .nii.gz, .nrrd or .mha volume."
-            )
+            raise Unsound(f"this is not a MetaImage file (it begins with {line[:8]!r}).", WANTED)
         if not line.endswith(b"\n") or stream.tell() > _HEADER_LIMIT:
             raise Unsound("the file ends inside its own header.", "Copy or export it again.")
         if not equals:
@@ -79,9 +77,10 @@ def _check_geometry(fields: dict[str, str], dimensions: int) -> None:
         raise Unsound("its header gives no voxel spacing.", "Export the file again from a source that knows its voxel size.")
     values = _numbers(spacing, "ElementSpacing", dimensions)
     check_spacing(values[:3])
-    for name, count in (("Offset", dimensions), ("Position", dimensions), ("Origin", dimensions),
-                        ("TransformMatrix", dimensions**2), ("Rotation", dimensions**2), ("Orientation", dimensions**2)):  # fmt: skip
-        if name in fields and not np.isfinite(_numbers(fields[name], name, count)).all():
+    counts = dict.fromkeys(("Offset", "Position", "Origin"), dimensions)
+    counts |= dict.fromkeys(("TransformMatrix", "Rotation", "Orientation"), dimensions**2)
+    for name in counts.keys() & fields.keys():
+        if not np.isfinite(_numbers(fields[name], name, counts[name])).all():
             raise Unsound(f"its header gives values for {name!r} that are not finite.", _DAMAGED)
 
 

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 
 from radpipe.core.grid import Grid
-from radpipe.io.declared import Declared, Unsound, check_shape, check_spacing
+from radpipe.io.declared import WANTED, Declared, Unsound, check_shape, check_spacing
 from radpipe.io.files import atomic_write
 from radpipe.typing import Volume
 
@@ -40,7 +40,7 @@ _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 
 
 def declared(stream: IO[bytes]) -> Declared:
-    """What the header at the start of ``stream`` promises; Unsound where it contradicts itself or promises what radpipe cannot use."""
+    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use."""
     raw = stream.read(HEADER_BYTES)
     if len(raw) < HEADER_BYTES:
         raise Unsound(f"the file ends after {len(raw)} bytes, inside its own header (348 bytes).", "Copy or export it again.")
@@ -74,7 +74,7 @@ def _fields(raw: bytes) -> tuple[np.void, str]:
     if HEADER_BYTES in sizes:
         number = int(np.frombuffer(raw, _FIELDS)[0]["dim"][0])
         raise Unsound(f"the header gives {number} as the number of dimensions.", "The header is damaged: export the file again.")
-    raise Unsound(f"this is not a NIfTI file (it begins with {raw[:8]!r}).", "Give a .nii, .nii.gz, .nrrd or .mha volume.")
+    raise Unsound(f"this is not a NIfTI file (it begins with {raw[:8]!r}).", WANTED)
 
 
 def _dtype(fields: np.void, order: str) -> np.dtype:

@@ -10,7 +10,7 @@ from typing import IO
 
 import numpy as np
 
-from radpipe.io.declared import Declared, Packing, Unsound, check_shape, check_spacing
+from radpipe.io.declared import WANTED, Declared, Packing, Unsound, check_shape, check_spacing
 
 _HEADER_LIMIT = 1 << 20
 _TYPES = {
@@ -31,10 +31,10 @@ _DAMAGED = "The header is damaged: export the file again."
 
 
 def declared(stream: IO[bytes]) -> Declared:
-    """What the header at the start of ``stream`` promises; Unsound where it contradicts itself or promises what radpipe cannot use."""
+    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use."""
     first = stream.readline(64)
     if not re.fullmatch(rb"NRRD000[1-5]\r?\n", first):
-        raise Unsound(f"this is not an NRRD file (it begins with {first[:8]!r}).", "Give a .nii, .nii.gz, .nrrd or .mha volume.")
+        raise Unsound(f"this is not an NRRD file (it begins with {first[:8]!r}).", WANTED)
     fields = _fields(stream)
     if "data file" in fields or "datafile" in fields:
         raise Unsound("its voxels lie in another file.", "Save it as one .nrrd with its voxels inside (an attached header).")

@@ -30,6 +30,10 @@ from radpipe.typing import Volume
 MAX_VOXEL_BYTES = 4 << 30  # a volume larger than this is a damaged header or a decompression bomb, not a scan
 _PIECE = 1 << 20
 _LABELS_SHOWN = 12
+_SHEARED = (
+    "its axes are not at right angles (sheared orientation), which radpipe and ITK cannot use.",
+    "Resample the image onto a straight grid, or repair the orientation in its header.",
+)
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what ITK only warns about is judged here
 
@@ -69,14 +73,14 @@ def read_image(
     unit : "HU", "SUV" or "arbitrary"; files do not say. Memory: one volume; reading takes a second pass over the bytes.
     """
     with _problems_of(path, case_id):
-        grid, voxels = _read(Path(path), max_bytes, must_be_finite=True)
+        grid, voxels = _read(Path(path), max_bytes)
         return Image(grid, voxels, unit)
 
 
 def read_mask(path: str | os.PathLike[str], *, label: int = 1, case_id: str = "", max_bytes: int = MAX_VOXEL_BYTES) -> Mask:
-    """The voxels that hold ``label``. EmptyRoiError, naming the labels that are there, where none does; otherwise as read_image."""
+    """The voxels that hold ``label``; EmptyRoiError, naming the labels that are there, where none does. Else as read_image."""
     with _problems_of(path, case_id):
-        grid, voxels = _read(Path(path), max_bytes, must_be_finite=True)
+        grid, voxels = _read(Path(path), max_bytes)
         _check_labels(voxels)
     region = voxels == label if np.issubdtype(voxels.dtype, np.integer) else np.rint(voxels) == label
     if not region.any():
@@ -133,13 +137,13 @@ def _problems_of(path: str | os.PathLike[str], case_id: str) -> Iterator[None]:
         raise cannot_read(path, error, case_id) from error
 
 
-def _read(path: Path, max_bytes: int, *, must_be_finite: bool) -> tuple[Grid, Volume]:
+def _read(path: Path, max_bytes: int) -> tuple[Grid, Volume]:
     form = _format(path)
     with _opened(path, form) as stream:
         promised = form.declared(stream)
         if promised.data_bytes > max_bytes:
             raise Unsound(
-                f"the header declares {promised.data_bytes / 2**30:.3g} GiB of voxels; at most {max_bytes / 2**30:.3g} GiB are read.",
+                f"the header declares {_gib(promised.data_bytes)} of voxels; more than {_gib(max_bytes)} is not read.",
                 "The header is damaged, or the image must be cropped first.",
             )
         _check_bytes(stream, promised)
@@ -152,9 +156,13 @@ def _read(path: Path, max_bytes: int, *, must_be_finite: bool) -> tuple[Grid, Vo
         raise Unsound("it holds several values per voxel.", "Export one value per voxel.")
     # A copy, so that the array does not hang on ITK's memory; trailing dimensions of one entry go.
     voxels = sitk.GetArrayFromImage(decoded).reshape(promised.shape[::-1])
-    if must_be_finite and np.issubdtype(voxels.dtype, np.floating) and not np.isfinite(voxels).all():
+    if np.issubdtype(voxels.dtype, np.floating) and not np.isfinite(voxels).all():
         raise _not_finite(int(voxels.size - np.isfinite(voxels).sum()), voxels.size)
     return _grid(reader, promised), voxels
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.3g} GiB"
 
 
 def _format(path: Path) -> _Format:
@@ -254,10 +262,7 @@ def _itk_reader(path: Path, form: _Format) -> sitk.ImageFileReader:
 def _refused_by_itk(error: RuntimeError) -> Unsound:
     text = str(error)
     if "orthonormal" in text:
-        return Unsound(
-            "its axes are not at right angles (sheared orientation), which radpipe and ITK cannot use.",
-            "Resample the image onto a straight grid, or repair the orientation in its header.",
-        )
+        return Unsound(*_SHEARED)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return Unsound(f"ITK cannot read it ({lines[-1] if lines else 'no reason given'}).", "Export the file again.")
 
@@ -271,10 +276,13 @@ def _grid(reader: sitk.ImageFileReader, promised: Declared) -> Grid:
     direction = np.asarray(reader.GetDirection()).reshape(size, size)[:3, :3]
     if not (np.isfinite(spacing).all() and min(spacing) > 0 and np.isfinite(origin).all() and np.isfinite(direction).all()):
         raise Unsound("its spacing, position or orientation is not finite.", "Export the file again.")
+    # ITK checks this for NIfTI only; 1e-3 lets cosines written with four decimals pass.
+    if np.abs(direction.T @ direction - np.eye(3)).max() > 1e-3:
+        raise Unsound(*_SHEARED)
     return Grid(
         (promised.shape[2], promised.shape[1], promised.shape[0]),
         (spacing[2], spacing[1], spacing[0]),
-        (origin[0], origin[1], origin[2]),
+        (origin[0] + 0.0, origin[1] + 0.0, origin[2] + 0.0),  # no -0.0
         tuple(float(value) + 0.0 for value in direction.ravel()),
     )
 

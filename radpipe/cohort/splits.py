@@ -1,0 +1,95 @@
+"""Who trains, selects and tests: drawn once, stored, and never drawn again by a later stage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from radpipe.cohort.config import SplitSettings
+from radpipe.core.seeds import generator
+from radpipe.core.tables import SPLITS, make_table
+from radpipe.errors import CohortError
+
+
+def draw_splits(cases: pd.DataFrame, settings: SplitSettings, seed: int) -> pd.DataFrame:
+    """Repeated, stratified, patient-grouped folds -> the splits table.
+
+    cases : case_id, patient_id, outcome (class index); all cases of a patient have one outcome. The order of rows does not
+    matter. In every repeat each class's patients are shuffled and dealt to the folds in turn, so that folds differ by at most
+    one patient, in all and per class; each training part then gives up a stratified selection part.
+    CohortError where a class has too few patients, or a patient two outcomes.
+    """
+    problems = [*two_outcomes(cases), *too_few(cases, settings)]
+    if problems:
+        raise CohortError(" ".join(problems), hint="Add patients, or lower splits.folds.")
+    outcome_of = cases.groupby("patient_id")["outcome"].first().sort_index()
+    case_ids = {patient: sorted(ids) for patient, ids in cases.groupby("patient_id")["case_id"]}
+    rows = []
+    for repeat in range(settings.repeats):
+        fold_of = _deal(outcome_of, settings.folds, generator(seed, "splits", repeat))
+        for fold in range(settings.folds):
+            rng = generator(seed, "splits", repeat, fold, "selection")
+            selecting = _selection_part(outcome_of[fold_of != fold], settings.selection_fraction, rng)
+            for patient in outcome_of.index:
+                role = "test" if fold_of[patient] == fold else "selection" if patient in selecting else "train"
+                for case_id in case_ids[patient]:
+                    rows.append({"repeat": repeat, "fold": fold, "case_id": case_id, "role": role})
+    return make_table(SPLITS, rows)
+
+
+def too_few(cases: pd.DataFrame, settings: SplitSettings) -> list[str]:
+    """Why the patients do not suffice for the folds; empty where they do.
+
+    Every fold must test each class, and every training part must keep two patients of each: one to fit, one to select.
+    """
+    patients = cases.drop_duplicates("patient_id")
+    if len(patients) < settings.folds:
+        return [f"there are {len(patients)} patients for {settings.folds} folds."]
+    problems = []
+    for outcome, count in patients["outcome"].value_counts().sort_index().items():
+        needed = _needed(settings.folds)
+        if count < needed:
+            problems.append(f"class {outcome} has {count} patients; {settings.folds} folds need at least {needed}.")
+    if patients["outcome"].nunique() < 2:
+        problems.append("all patients have the same outcome; a model needs two classes.")
+    return problems
+
+
+def two_outcomes(cases: pd.DataFrame) -> list[str]:
+    """One sentence for every patient whose cases do not agree on the outcome."""
+    problems = []
+    for patient, own in cases.groupby("patient_id"):
+        if len(set(own["outcome"])) > 1:
+            problems.append(f"patient {patient!r} has two different outcomes (cases {', '.join(own['case_id'])}).")
+    return problems
+
+
+def _needed(folds: int) -> int:
+    count = folds
+    while count - math.ceil(count / folds) < 2:
+        count += 1
+    return count
+
+
+def _deal(outcome_of: pd.Series, folds: int, rng: np.random.Generator) -> pd.Series:
+    """Fold of every patient. Each class is dealt on from the fold where the one before it stopped, so that sizes stay even."""
+    fold_of = pd.Series(-1, index=outcome_of.index)
+    # A random start, or the first folds would be the larger ones in every repeat.
+    place = int(rng.integers(folds))
+    for outcome in sorted(outcome_of.unique()):
+        patients = rng.permutation(outcome_of.index[outcome_of == outcome].to_numpy(object))
+        fold_of[patients] = (place + np.arange(len(patients))) % folds
+        place += len(patients)
+    return fold_of
+
+
+def _selection_part(outcome_of: pd.Series, fraction: float, rng: np.random.Generator) -> set[str]:
+    """Patients of a training part that select: the fraction of each class, at least one, and at least one is left to fit."""
+    chosen: set[str] = set()
+    for outcome in sorted(outcome_of.unique()):
+        patients = outcome_of.index[outcome_of == outcome].to_numpy(object)
+        count = min(max(1, round(fraction * len(patients))), len(patients) - 1)
+        chosen.update(rng.permutation(patients)[:count])
+    return chosen
