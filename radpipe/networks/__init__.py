@@ -1,0 +1,1 @@
+"""nn.Modules by name. No training loops here; what MONAI has comes from MONAI."""
