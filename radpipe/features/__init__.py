@@ -1,0 +1,1 @@
+"""Image, region -> one row of features: PyRadiomics' names and values, by radpipe's own kernels."""

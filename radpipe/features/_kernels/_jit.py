@@ -1,0 +1,91 @@
+"""How kernels are compiled: on first call, once per machine, cached on disk for all later processes and workers.
+
+numba's own cache looks at the date of the file a kernel stands in. It does not notice an edited helper in another
+file, and it writes beside the source, which may be read-only. So the cache lies in the user's cache folder (or below
+``NUMBA_CACHE_DIR`` where that is set), in a sub-folder named by a hash of every kernel source, of numba, Python and
+the processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite.binding
+import numba
+from numba.core import config
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def cache_key() -> str:
+    """20 hex digits that change with any kernel source, with numba, Python or the processor."""
+    digest = hashlib.sha256()
+    machine = (numba.__version__, sys.version, platform.machine(), llvmlite.binding.get_host_cpu_name())
+    digest.update("\n".join(machine).encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+def cache_folder() -> Path | None:
+    """The folder compiled kernels are kept in; made if need be. None where no place can be written to."""
+    name = f"kernels-{cache_key()}"
+    for parent in _places():
+        folder = parent / name
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_ours(folder) and os.access(folder, os.W_OK | os.X_OK):
+                return folder
+        except OSError:
+            continue
+    return None
+
+
+def _places() -> list[Path]:
+    places = []
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        places.append(Path(os.environ["NUMBA_CACHE_DIR"]) / "radpipe")
+    home = os.path.expanduser("~")
+    if sys.platform == "darwin":
+        places.append(Path(home, "Library", "Caches", "radpipe"))
+    elif os.environ.get("XDG_CACHE_HOME"):
+        places.append(Path(os.environ["XDG_CACHE_HOME"]) / "radpipe")
+    else:
+        places.append(Path(home, ".cache", "radpipe"))
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    places.append(Path(tempfile.gettempdir()) / f"radpipe-{user}")
+    return places
+
+
+def _is_ours(folder: Path) -> bool:
+    """Cached code is run as it lies: a folder that somebody else owns or may write to is not used."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = folder.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+_FOLDER = cache_folder()
+
+
+def kernel(function: Function) -> Function:
+    """Compile on first call, without the GIL, with numpy's rules for division by zero; cached in our own folder.
+
+    numba picks the folder while it decorates, so its setting is changed only for that moment and other users of numba
+    in the process keep theirs.
+    """
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_FOLDER or "")
+    try:
+        compiled: Function = numba.njit(cache=_FOLDER is not None, nogil=True, error_model="numpy")(function)
+    finally:
+        config.CACHE_DIR = before
+    return compiled

@@ -1,0 +1,49 @@
+"""A texture matrix as its non-zero cells."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radpipe.features._kernels._jit import kernel
+
+
+@kernel
+def count_codes(codes, limit):  # type: ignore[no-untyped-def]
+    """How often each code occurs: (distinct codes, ascending; counts). codes : int64, 0 .. limit - 1; reordered in place.
+
+    Few possible codes are counted in a table, many by sorting, so that memory follows the voxels and never Ng x Ng.
+    """
+    n = codes.size
+    if limit <= 4 * n + 65536:
+        table = np.zeros(limit, np.int64)
+        for code in codes:
+            table[code] += 1
+        distinct = 0
+        for code in range(limit):
+            if table[code]:
+                distinct += 1
+        found = np.empty(distinct, np.int64)
+        counts = np.empty(distinct, np.int64)
+        place = 0
+        for code in range(limit):
+            if table[code]:
+                found[place] = code
+                counts[place] = table[code]
+                place += 1
+        return found, counts
+    codes.sort()
+    distinct = 1
+    for k in range(1, n):
+        if codes[k] != codes[k - 1]:
+            distinct += 1
+    found = np.empty(distinct, np.int64)
+    counts = np.zeros(distinct, np.int64)
+    place = 0
+    found[0] = codes[0]
+    counts[0] = 1
+    for k in range(1, n):
+        if codes[k] != codes[k - 1]:
+            place += 1
+            found[place] = codes[k]
+        counts[place] += 1
+    return found, counts

@@ -1,0 +1,144 @@
+"""Longest distances between the points where the surface cuts the voxel grid.
+
+The points are the middles of all faces between a voxel inside and one outside, in doubled indices so that they are
+whole numbers. The two ends of a longest distance are corners of the hull of every plane section they lie in, so
+points that are not are dropped plane by plane, with whole-number arithmetic; what is left is measured pair by pair.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radpipe.features._kernels._jit import kernel
+
+
+@kernel
+def row_ends(mask):  # type: ignore[no-untyped-def]
+    """First and last surface point on every line: (of x on each (z, y), of y on each (z, x)), each (., ., 2) int32, -1 where none.
+
+    mask : (z, y, x) uint8 with a border of zeros.
+    """
+    depth, height, width = mask.shape
+    along_x = np.full((2 * depth, 2 * height, 2), -1, np.int32)
+    along_y = np.full((2 * depth, 2 * width, 2), -1, np.int32)
+    for z in range(depth - 1):
+        for y in range(height - 1):
+            for x in range(width - 1):
+                here = mask[z, y, x]
+                if here != mask[z + 1, y, x]:
+                    _extend(along_x[2 * z + 1, 2 * y], 2 * x)
+                    _extend(along_y[2 * z + 1, 2 * x], 2 * y)
+                if here != mask[z, y + 1, x]:
+                    _extend(along_x[2 * z, 2 * y + 1], 2 * x)
+                    _extend(along_y[2 * z, 2 * x], 2 * y + 1)
+                if here != mask[z, y, x + 1]:
+                    _extend(along_x[2 * z, 2 * y], 2 * x + 1)
+                    _extend(along_y[2 * z, 2 * x + 1], 2 * y)
+    return along_x, along_y
+
+
+@kernel
+def _extend(ends, place):  # type: ignore[no-untyped-def]
+    if ends[0] < 0:
+        ends[0] = place
+        ends[1] = place
+    else:
+        ends[0] = min(ends[0], place)
+        ends[1] = max(ends[1], place)
+
+
+@kernel
+def hull_of_rows(ends, first):  # type: ignore[no-untyped-def]
+    """Corners of the convex hull of the points (row, ends[row]), counted from row ``first``: (n, 2) int64.
+
+    ends : (rows, 2) int32, -1 where a row is empty. Two chains over rows in order (Andrew 1979).
+    """
+    n = 0
+    for row in range(ends.shape[0]):
+        if ends[row, 0] >= 0:
+            n += 1
+    chain = np.empty((2 * n, 2), np.int64)
+    size = 0
+    for side in range(2):
+        start = size
+        for row in range(ends.shape[0]):
+            if ends[row, 0] < 0:
+                continue
+            r = row + first
+            c = np.int64(ends[row, side])
+            while size - start >= 2:
+                turn = (chain[size - 1, 0] - chain[size - 2, 0]) * (c - chain[size - 2, 1]) - (
+                    chain[size - 1, 1] - chain[size - 2, 1]
+                ) * (r - chain[size - 2, 0])
+                if (side == 0 and turn > 0) or (side == 1 and turn < 0):
+                    break
+                size -= 1
+            chain[size, 0] = r
+            chain[size, 1] = c
+            size += 1
+    return chain[:size]
+
+
+@kernel
+def plane_diameters(ends, row_mm, column_mm):  # type: ignore[no-untyped-def]
+    """(longest squared distance within any plane, mm2; hull corners of all planes (n, 3) int64: plane, row, column).
+
+    ends : (planes, rows, 2) int32, doubled indices.
+    """
+    planes = ends.shape[0]
+    best = 0.0
+    kept = np.empty((0, 3), np.int64)
+    total = 0
+    for plane in range(planes):
+        corners = hull_of_rows(ends[plane], 0)
+        n = corners.shape[0]
+        if n == 0:
+            continue
+        if total + n > kept.shape[0]:
+            larger = np.empty((2 * (total + n), 3), np.int64)
+            larger[:total] = kept[:total]
+            kept = larger
+        for k in range(n):
+            kept[total, 0] = plane
+            kept[total, 1] = corners[k, 0]
+            kept[total, 2] = corners[k, 1]
+            total += 1
+        for k in range(n):
+            a = corners[k, 0] * 0.5 * row_mm
+            b = corners[k, 1] * 0.5 * column_mm
+            for m in range(k):
+                da = a - corners[m, 0] * 0.5 * row_mm
+                db = b - corners[m, 1] * 0.5 * column_mm
+                best = max(best, da * da + db * db)
+    return best, kept[:total]
+
+
+@kernel
+def longest(points):  # type: ignore[no-untyped-def]
+    """The longest squared distance between two of the points, mm2. points : (n, 3) float64, mm.
+
+    Points far from the middle come first; a pair whose distances from the middle cannot add up to the best is not measured.
+    """
+    n = points.shape[0]
+    middle = np.zeros(3)
+    for axis in range(3):
+        middle[axis] = (points[:, axis].min() + points[:, axis].max()) / 2.0
+    radius = np.empty(n)
+    for k in range(n):
+        radius[k] = np.sqrt(((points[k] - middle) ** 2).sum())
+    order = np.argsort(-radius)
+    best = 0.0
+    for a in range(n):
+        p = order[a]
+        reach = np.sqrt(best) * (1.0 - 1e-12)
+        if radius[order[0]] + radius[p] < reach:
+            break
+        for b in range(a):
+            q = order[b]
+            if radius[p] + radius[q] < reach:
+                break
+            d0 = points[p, 0] - points[q, 0]
+            d1 = points[p, 1] - points[q, 1]
+            d2 = points[p, 2] - points[q, 2]
+            best = max(best, d0 * d0 + d1 * d1 + d2 * d2)
+    return best

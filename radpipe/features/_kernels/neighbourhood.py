@@ -1,0 +1,68 @@
+"""GLDM and NGTDM share one pass over the neighbourhood of every voxel; the five NGTDM features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radpipe.features._kernels._jit import kernel
+
+
+@kernel
+def neighbourhood(levels, where, offsets, alpha, n_levels):  # type: ignore[no-untyped-def]
+    """(dependence codes, voxels of each level, sum of |level - mean of its neighbours| of each level).
+
+    offsets : both directions. The code of a voxel is (level - 1) * (neighbours + 1) + those within alpha of it.
+    """
+    width = offsets.size + 1
+    codes = np.empty(where.size, np.int64)
+    count = np.zeros(n_levels)
+    difference = np.zeros(n_levels)
+    for k in range(where.size):
+        voxel = where[k]
+        level = levels[voxel]
+        dependent = 0
+        inside = 0
+        total = 0
+        for offset in offsets:
+            neighbour = levels[voxel + offset]
+            if neighbour:
+                inside += 1
+                total += neighbour
+                if abs(level - neighbour) <= alpha:
+                    dependent += 1
+        codes[k] = (level - 1) * width + dependent
+        count[level - 1] += 1.0
+        if inside:
+            difference[level - 1] += abs(level - total / inside)
+    return codes, count, difference
+
+
+@kernel
+def tone_difference_features(count, difference):  # type: ignore[no-untyped-def]
+    """Coarseness, Contrast, Busyness, Complexity, Strength. count, difference : float64 (Ng,), of levels 1 .. Ng."""
+    total = count.sum()
+    present = np.flatnonzero(count > 0.0)
+    n = present.size
+    p = count[present] / total
+    s = difference[present]
+    level = (present + 1).astype(np.float64)
+    weighted = (p * s).sum()
+    all_differences = s.sum()
+    spread = 0.0
+    tones = 0.0
+    complexity = 0.0
+    strength = 0.0
+    for a in range(n):
+        for b in range(n):
+            gap = level[a] - level[b]
+            spread += p[a] * p[b] * gap * gap
+            tones += abs(level[a] * p[a] - level[b] * p[b])
+            complexity += abs(gap) * (p[a] * s[a] + p[b] * s[b]) / (p[a] + p[b])
+            strength += (p[a] + p[b]) * gap * gap
+    out = np.empty(5)
+    out[0] = 1.0 / weighted if weighted != 0.0 else 1e6
+    out[1] = spread * all_differences / total / (n * (n - 1)) if n > 1 else 0.0
+    out[2] = weighted / tones if tones != 0.0 else 0.0
+    out[3] = complexity / total
+    out[4] = strength / all_differences if all_differences != 0.0 else 0.0
+    return out

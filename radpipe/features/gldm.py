@@ -1,0 +1,25 @@
+"""Grey-level dependence: how many neighbours are of (almost) the same level. 14 features of PyRadiomics (IBSI REK0, NGLDM).
+
+Sun and Wee 1983, doi:10.1016/0734-189X(83)90032-4.
+"""
+
+from __future__ import annotations
+
+from radpipe.features.catalogue import GLDM
+from radpipe.features.cells import counted
+from radpipe.features.levelsize import sixteen
+from radpipe.typing import IntArray
+
+_ORDER = (
+    "SmallDependenceEmphasis", "LargeDependenceEmphasis", "GrayLevelNonUniformity", "", "DependenceNonUniformity",
+    "DependenceNonUniformityNormalized", "", "GrayLevelVariance", "DependenceVariance", "DependenceEntropy", "LowGrayLevelEmphasis",
+    "HighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis", "SmallDependenceHighGrayLevelEmphasis",
+    "LargeDependenceLowGrayLevelEmphasis", "LargeDependenceHighGrayLevelEmphasis",
+)  # fmt: skip
+
+
+def compute(codes: IntArray, n_levels: int, n_neighbours: int) -> dict[str, float]:
+    """Every feature of the family. codes : of :func:`~radpipe.features._kernels.neighbourhood.neighbourhood`."""
+    matrix = counted(codes, n_levels, n_neighbours + 1)
+    values = dict(zip(_ORDER, (float(value) for value in sixteen(matrix)), strict=True))
+    return {feature.name: values[feature.name] for feature in GLDM.features}

@@ -1,0 +1,154 @@
+"""The region of one case, cropped to its box, and its grey levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from radpipe.errors import EmptyRoiError, RadpipeError
+from radpipe.features._kernels.binning import digitise
+from radpipe.typing import BoolVolume, FloatArray, IntArray, Volume
+
+MOST_LEVELS = 10_000
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
+class Region:
+    """voxels : (z, y, x), the image within the box. mask : (z, y, x), the region; touches all six sides of the box.
+    spacing_mm : (z, y, x)."""
+
+    voxels: Volume
+    mask: BoolVolume
+    spacing_mm: tuple[float, float, float]
+
+    @cached_property
+    def values(self) -> Volume:
+        """Intensities of the region in memory order, in the image's dtype."""
+        return self.voxels[self.mask]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Grey levels of a region, as kernels want them.
+
+    flat : int32, the box with a border of zeros, flattened; 0 outside the region. shape : (z, y, x) with the border.
+    where : int64, places of the region's voxels in ``flat``, ascending. n_levels : Ng, the highest level.
+    box : (z, y, x), without the border.
+    """
+
+    flat: np.ndarray[tuple[int], np.dtype[np.int32]]
+    shape: tuple[int, int, int]
+    where: IntArray
+    n_levels: int
+    box: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+
+    def steps(self, angles: IntArray) -> IntArray:
+        """(n, 3) offsets in (z, y, x) -> (n,) offsets in ``flat``."""
+        return angles @ np.array([self.shape[1] * self.shape[2], self.shape[2], 1], np.int64)
+
+
+def bounding_box(mask: BoolVolume) -> Box:
+    """The smallest box that holds the region; EmptyRoiError where it is empty."""
+    planes = np.flatnonzero(mask.any(axis=(1, 2)))
+    if planes.size == 0:
+        raise EmptyRoiError("the region is empty.", hint="Check the mask file and its label.")
+    z = slice(int(planes[0]), int(planes[-1]) + 1)
+    rows = np.flatnonzero(mask[z].any(axis=(0, 2)))
+    y = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(mask[z, y].any(axis=(0, 1)))
+    return z, y, slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def check_size(mask: BoolVolume, box: Box, least_dimensions: int, least_voxels: int | None) -> None:
+    """EmptyRoiError where the region has too few voxels, or extends in too few directions (PyRadiomics' checkMask)."""
+    extent = sum(side.stop - side.start > 1 for side in box)
+    if extent == 0:
+        raise EmptyRoiError("the region is a single voxel; it has no shape and no texture.", hint="Exclude the case.")
+    if extent < least_dimensions:
+        raise EmptyRoiError(
+            f"the region extends in {extent} of 3 directions; minimumROIDimensions asks for {least_dimensions}.",
+            hint="Exclude the case, or lower minimumROIDimensions.",
+        )
+    if least_voxels is not None:
+        voxels = int(np.count_nonzero(mask[box]))
+        if voxels <= least_voxels:
+            raise EmptyRoiError(
+                f"the region has {voxels} voxels; minimumROISize asks for more than {least_voxels}.",
+                hint="Exclude the case, or lower minimumROISize.",
+            )
+
+
+def bin_edges(values: Volume, width: float, count: int | None) -> FloatArray:
+    """Edges between grey levels, float64, by PyRadiomics' rule and in the arithmetic of the image's dtype.
+
+    With a width: multiples of it, from the one at or below the minimum. With a count: that many equal bins from minimum
+    to maximum. Whole numbers are widened first: near the end of a small dtype PyRadiomics' sums overflow.
+    """
+    if values.dtype.kind in "iub":
+        values = values.astype(np.int64)
+    if count is not None:
+        edges = np.histogram_bin_edges(values, bins=count)
+        edges[-1] += 1  # so that the maximum lies in the last bin
+        return edges.astype(np.float64)
+    low, high = values.min(), values.max()
+    span = float(high) - float(low)
+    if span / width > MOST_LEVELS:
+        raise RadpipeError(
+            f"binWidth {width:g} cuts the region's intensities ({low:g} to {high:g}) into {span / width:.0f} grey levels; "
+            f"the most is {MOST_LEVELS}.",
+            hint=f"Use a binWidth of at least {_round_up(span / MOST_LEVELS):g} (one of about {_round_up(span / 64):g} gives 64 levels).",
+            kind="discretisation",
+        )
+    start = low - (low % width)
+    edges = np.arange(start, high + 2 * width, width)
+    if edges.size == 1:
+        edges = np.array([edges[0] - 0.5, edges[0] + 0.5])
+    return edges.astype(np.float64)
+
+
+def _round_up(value: float) -> float:
+    """To two figures."""
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(np.ceil(value / unit) * unit)
+
+
+def discretise(region: Region, edges: FloatArray, border: int) -> Levels:
+    """Grey levels of the region, with a border of ``border`` voxels (the longest offset that will be looked at)."""
+    levels = digitise(region.values.astype(np.float64), edges)
+    z, y, x = region.mask.shape
+    shape = (z + 2 * border, y + 2 * border, x + 2 * border)
+    inside = np.flatnonzero(region.mask)
+    plane, rest = np.divmod(inside, y * x)
+    row, column = np.divmod(rest, x)
+    where = ((plane + border) * shape[1] + row + border) * shape[2] + column + border
+    flat = np.zeros(shape[0] * shape[1] * shape[2], np.int32)
+    flat[where] = levels
+    return Levels(flat, shape, where, int(levels.max()), (z, y, x), region.spacing_mm)
+
+
+def directions(box: tuple[int, int, int], distances: Sequence[int], flat_axis: int | None, *, both: bool) -> IntArray:
+    """(n, 3) int64 offsets in (z, y, x) whose largest component is one of ``distances``, in PyRadiomics' order.
+
+    Offsets as long as the box or longer are left out. flat_axis : no offset along this axis (force2D). both : with each
+    offset its opposite; otherwise the half that points forward in memory. EmptyRoiError where none is left.
+    """
+    most = max(distances)
+    line = np.arange(most, -most - 1, -1)
+    offsets = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
+    size = np.abs(offsets)
+    fits = np.isin(size.max(axis=1), distances) & (size < box).all(axis=1)
+    if flat_axis is not None:
+        fits &= offsets[:, flat_axis] == 0
+    offsets = offsets[fits].astype(np.int64)
+    if len(offsets) == 0:
+        raise EmptyRoiError(
+            f"the region's box of {box} voxels (z, y, x) has no two voxels at the distances {list(distances)}"
+            + (" within a plane." if flat_axis is not None else "."),
+            hint="Use shorter distances, or exclude the case.",
+        )
+    return offsets if both else offsets[: len(offsets) // 2]
