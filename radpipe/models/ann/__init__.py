@@ -1,0 +1,1 @@
+"""The small neural network on features: loss index, training, and the fitted ensemble."""

@@ -1,0 +1,56 @@
+"""New views of the training images, every epoch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from radpipe.models.config import AugmentationSettings
+
+
+def augment(images: Tensor, is_mask: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+    """Each image turned, mirrored, shifted and resized as one, its intensities changed: (n, c, z, y, x) -> the same shape.
+
+    images : scaled, so that 1 is a standard deviation of the training images. is_mask : (c,) bool; those channels move with the
+    image, but their values are not intensities and stay. What leaves the box is gone; what enters repeats its border.
+    """
+    n, channels = images.shape[:2]
+
+    def uniform(reach: float, *shape: int) -> Tensor:
+        return (2 * torch.rand(n, *shape, generator=generator, dtype=torch.float64) - 1) * reach
+
+    move = _matrices(uniform(1.0, 3), settings.flip) @ _rotations(uniform(math.radians(settings.rotation_deg), 3))
+    move = move * (1 + uniform(settings.scale))[:, None, None]
+    # grid_sample measures each axis from -1 to 1 and in the order x, y, z: a turn in a box that is no cube needs its sizes.
+    sizes = torch.tensor(images.shape[:1:-1], dtype=torch.float64)
+    move = move * sizes[None, None, :] / sizes[None, :, None]
+    # A shift by a fraction f of the axis is 2 f on that scale.
+    theta = torch.cat([move, uniform(2 * settings.shift, 3)[:, :, None]], dim=2).to(images.dtype)
+    moved = images
+    if settings.flip or settings.shift or settings.rotation_deg or settings.scale:
+        grid = torch.nn.functional.affine_grid(theta, list(images.shape), align_corners=False)
+        moved = torch.nn.functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    shape = (channels, 1, 1, 1)
+    changed = moved * (1 + uniform(settings.gain, *shape)).to(images.dtype) + uniform(settings.offset, *shape).to(images.dtype)
+    if settings.noise:
+        changed = changed + settings.noise * torch.randn(moved.shape, generator=generator, dtype=images.dtype)
+    return torch.where(is_mask[None, :, None, None, None], moved, changed)
+
+
+def _matrices(drawn: Tensor, flip: bool) -> Tensor:
+    """(n, 3, 3) diagonal of 1 and, where drawn (n, 3) is negative and flip is on, -1."""
+    return torch.diag_embed(1 - 2 * ((drawn < 0) & flip).to(drawn.dtype))
+
+
+def _rotations(angles: Tensor) -> Tensor:
+    """(n, 3) angles about x, y, z in radians -> (n, 3, 3), applied in that order."""
+    turn = torch.eye(3, dtype=angles.dtype).expand(len(angles), 3, 3)
+    for axis in range(3):
+        i, j = [other for other in range(3) if other != axis]
+        one = torch.eye(3, dtype=angles.dtype).repeat(len(angles), 1, 1)
+        cosine, sine = angles[:, axis].cos(), angles[:, axis].sin()
+        one[:, i, i], one[:, j, j], one[:, i, j], one[:, j, i] = cosine, cosine, -sine, sine
+        turn = one @ turn
+    return turn

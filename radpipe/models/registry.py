@@ -1,0 +1,42 @@
+"""Which models there are: a new one is one module and one line here.
+
+Each module has ``fit(train, selection, params, *, seed) -> Fitted`` and ``load(arrays, info) -> Fitted``; its params stand in
+:mod:`radpipe.models.config`, found by ``kind``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from radpipe.core.registry import lookup
+from radpipe.errors import SchemaError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from radpipe.models.model import Fitted
+
+MODELS: dict[str, str] = {
+    "ann": "radpipe.models.ann.model:fit",
+    "cnn3d": "radpipe.models.cnn3d.model:fit",
+    "logistic": "radpipe.models.logistic:fit",
+    "xgboost": "radpipe.models.xgboost:fit",
+}
+
+
+def load(kind: str, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> Fitted:
+    """A fitted model from what its ``state()`` gave. SchemaError where the two do not make a model of this kind."""
+    loaders = {name: path.replace(":fit", ":load") for name, path in MODELS.items()}
+    loader = lookup(loaders, kind, "model")
+    if info.get("kind") != kind:
+        raise SchemaError(
+            f"a saved model of kind {info.get('kind')!r} was opened as {kind!r}.",
+            hint="Train it again, or open it as what it is.",
+        )
+    try:
+        return loader(arrays, info)
+    except KeyError as error:
+        raise SchemaError(
+            f"the saved {kind} model lacks {error}.", hint="It was cut short or made by another version: train it again."
+        ) from error
