@@ -61,7 +61,7 @@ def _patch(image: Volume, mask: BoolVolume, settings: SegmentationSettings, rng:
 
 
 def _mirrored(image: Volume, mask: BoolVolume, settings: AugmentationSettings, rng: np.random.Generator) -> Example:
-    axes = [axis for axis in range(3) if rng.random() < 0.5] if settings.flips else []
+    axes = tuple(axis for axis in range(3) if rng.random() < 0.5) if settings.flips else ()
     return np.flip(image, axes), np.flip(mask, axes)
 
 

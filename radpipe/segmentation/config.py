@@ -47,7 +47,7 @@ class SegmentationSettings(Settings):
     epochs: int = Field(40, ge=1, le=100_000)
     """Passes over the training cases; each gives one patch a pass."""
     batch_size: int = Field(2, ge=1, le=64)
-    """Patches a step. At least 2: on the CPU torch computes single patches by a slower route."""
+    """Patches a step. 1 where cases are few: with the time a step takes, many small steps learn more than few large ones."""
     patch_voxels: tuple[int, int, int] = (48, 40, 40)
     """Largest patch (z, y, x), voxels of the preprocessed grid; smaller images are taken whole."""
     foreground: float = Field(0.5, ge=0.0, le=1.0)
