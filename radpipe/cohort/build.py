@@ -34,16 +34,18 @@ def read_manifest(
     base: Path,
     source: Path,
     splits: SplitSettings | None = None,
+    with_images: bool = True,
 ) -> tuple[pd.DataFrame, list[RadpipeError]]:
     """A manifest as text -> (rows ready for the check of their files, one error for every row that is not).
 
     frame : every cell text; an index named "row" holds line numbers (io.tables.read_text_table), else rows count from 2.
     base : the folder that relative paths start from. source : the manifest, for messages.
     splits : the good rows must suffice for its folds; without it, for two.
+    with_images : False where a table of features made elsewhere takes the images' place; columns of files may then be missing.
     Returned rows: case_id, patient_id, modality, image_path and mask_path (as written), label, outcome (class index), then
     the clinical columns (float64, or text; NaN where empty). Raises CohortError for what concerns the manifest as a whole.
     """
-    table = _Manifest(frame, settings)
+    table = _Manifest(frame, settings, with_images)
     problems = table.missing_columns()
     if problems or not len(frame):
         raise _refusal(problems or ["it has no rows."], [], source)
@@ -104,8 +106,9 @@ _ROW_DTYPES = {
 class _Manifest:
     """The columns of a manifest by radpipe's names."""
 
-    def __init__(self, frame: pd.DataFrame, settings: CohortSettings) -> None:
+    def __init__(self, frame: pd.DataFrame, settings: CohortSettings, with_images: bool = True) -> None:
         self.settings = settings
+        self.with_images = with_images
         self.numbers = list(frame.index) if frame.index.name == "row" else list(range(2, len(frame) + 2))
         self.raw = {str(name): _cells(frame[name]) for name in frame.columns}
         self.columns = dict(self.raw)
@@ -118,6 +121,9 @@ class _Manifest:
         self.columns.setdefault("label", empty)
         if settings.modality is not None:
             self.columns.setdefault("modality", empty)
+        if not with_images:
+            for name in ("modality", "image_path", "mask_path"):
+                self.columns.setdefault(name, empty)
 
     def missing_columns(self) -> list[str]:
         problems = []
@@ -228,13 +234,15 @@ class _Manifest:
         if self.raw[self.settings.outcome][place].casefold() in _MISSING:
             fault(f"the outcome {self.settings.outcome!r} is missing.", "Fill it in, or remove the row.")
         modality = MODALITIES.get(cell["modality"].upper()) if cell["modality"] else self.settings.modality
+        if modality is None and not self.with_images:
+            modality = ""
         if modality is None:
             named = repr(cell["modality"]) if cell["modality"] else "missing"
             fault(f"the modality is {named}.{nearest(cell['modality'].upper(), MODALITIES)}", "Write CT, PET or MR.")
         label = _label(cell["label"])
         if label is None:
             fault(f"the label {cell['label']!r} is not a whole number above 0.", "Write the value the region has in the mask.")
-        for name in ("image_path", "mask_path"):
+        for name in ("image_path", "mask_path") if self.with_images else ():
             path = base / cell[name]
             if not cell[name]:
                 fault(f"the {name} is empty.", "Write the path, relative to the manifest's folder or absolute.")

@@ -56,7 +56,7 @@ COHORT = Schema(
     (
         _CASE,
         Column("patient_id", "string", "cases of one patient never stand on two sides of a split"),
-        Column("modality", "string", "CT, PET or MR", allowed=("CT", "PET", "MR")),
+        Column("modality", "string", "CT, PET or MR; empty where a table of features takes the images' place", allowed=("CT", "PET", "MR", "")),
         Column("image_path", "string", "image file, as written in the manifest"),
         Column("mask_path", "string", "file with the given outline"),
         Column("label", "int64", "value of the region's voxels in the mask file"),
@@ -75,6 +75,17 @@ SPLITS = Schema(
     (_REPEAT, _FOLD, _CASE, Column("role", "string", "train, selection (validation) or test", allowed=ROLES)),
     ("repeat", "fold", "case_id"),
 )
+PREPROCESSED = Schema(
+    "preprocessed",
+    "Where the networks' input of every case lies.",
+    (
+        _CASE,
+        Column("image_path", "string", "resampled, normalised image, relative to the run folder"),
+        Column("mask_path", "string", "given mask on the same grid, relative to the run folder"),
+        Column("key", "string", "content key of the result"),
+    ),
+    ("case_id",),
+)
 SEGMENTATION = Schema(
     "segmentation",
     "How well the network's outline agrees with the given one.",
@@ -90,6 +101,7 @@ SEGMENTATION = Schema(
         Column("volume_predicted_ml", "float64", "volume of the predicted mask", "ml"),
         Column("mask_path", "string", "predicted mask, relative to the run folder"),
         Column("probability_path", "string", "probability map, relative to the run folder"),
+        Column("key", "string", "content key of the result"),
     ),
     ("repeat", "fold", "case_id"),
 )
@@ -250,7 +262,7 @@ FAILURES = Schema(
 SCHEMAS = {
     schema.name: schema
     for schema in (
-        COHORT, SPLITS, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, MASK_AGREEMENT, SELECTION, PREDICTIONS,
+        COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, MASK_AGREEMENT, SELECTION, PREDICTIONS,
         FITS, METRICS, COMPARISON, FAILURES,
     )
 }  # fmt: skip

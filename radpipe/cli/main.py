@@ -1,0 +1,62 @@
+"""``radpipe``: the group, and how an error becomes a message and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+import radpipe
+from radpipe.errors import RadpipeError
+
+# name -> (module:attribute, one line of help): a command's module is imported only when it is called, so `radpipe --help` is instant.
+COMMANDS = {
+    "run": ("radpipe.cli.run:run", "The whole flow, from scans and outcomes to a report."),
+    "stage": ("radpipe.cli.run:stage", "One stage of the flow."),
+    "init": ("radpipe.cli.init:init", "Look at a folder of images and masks; write a manifest and a workflow to start from."),
+    "describe": ("radpipe.cli.describe:describe", "What can be chosen: features, filters, networks, models, selectors, tests."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(radpipe.__version__, prog_name="radpipe")
+def cli() -> None:
+    """Can the images predict the outcome, which way is better, and how sure can we be?
+
+    Exit status: 0 all well, 2 wrong usage or settings, 3 finished with failed cases (see failures.csv), 130 interrupted.
+    Research software, not a medical device.
+    """
+
+
+def main() -> None:
+    """Entry point of the ``radpipe`` command."""
+    try:
+        status: Any = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("\ninterrupted; the same command carries on where it was.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except RadpipeError as error:
+        click.echo(f"radpipe: {error}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,69 @@
+"""``radpipe run`` and ``radpipe stage``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from radpipe import pipeline
+from radpipe.config import load_workflow
+from radpipe.stages._progress import Progress
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.option("--out", "-o", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run."),
+            click.option("--workers", "-w", type=click.IntRange(1), help="Cases at a time; by default one per core."),
+            click.option("--scheduler", help="Address of a running Dask scheduler, or 'processes' to do without Dask."),
+            click.option("--quiet", "-q", is_flag=True, help="Only the last lines."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("workflow", type=click.Path(dir_okay=False, path_type=Path))
+@_options
+@click.option("--dry-run", is_flag=True, help="Say what would run and what it will take; run nothing.")
+def run(workflow: Path, out: Path, workers: int | None, scheduler: str | None, quiet: bool, dry_run: bool) -> int:
+    """Run WORKFLOW (a YAML file) from scans and outcomes to OUT/report.html.
+
+    Run the same command again after an interruption: it carries on. What is done is found by its content, so an
+    edited mask or setting recomputes just what depends on it.
+    """
+    loaded = load_workflow(workflow)
+    if dry_run:
+        from radpipe.stages.forecast import forecast
+
+        click.echo(forecast(loaded, out, workers))
+        return 0
+    result = pipeline.run(
+        loaded, out, invocation=(str(workflow), str(out)), workers=workers, scheduler=scheduler, progress=Progress(quiet=quiet)
+    )
+    return _close(result, out / "report.html")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(list(pipeline.stage_names())))
+@click.argument("workflow", type=click.Path(dir_okay=False, path_type=Path))
+@_options
+def stage(name: str, workflow: Path, out: Path, workers: int | None, scheduler: str | None, quiet: bool) -> int:
+    """Run the one stage NAME of WORKFLOW on what earlier stages left in OUT."""
+    result = pipeline.run(
+        load_workflow(workflow), out, invocation=(str(workflow), str(out)), workers=workers, scheduler=scheduler,
+        progress=Progress(quiet=quiet), only=name,
+    )  # fmt: skip
+    return _close(result, out)
+
+
+def _close(result: pipeline.RunResult, made: Path) -> int:
+    failures = sum(stage.failures for stage in result.stages)
+    if failures:
+        click.echo(f"finished with {failures} failure(s): what is wrong and what to do is in {result.folder / 'failures.csv'}", err=True)
+    click.echo(f"{made}  ({result.seconds:.0f} s)")
+    return result.exit_code

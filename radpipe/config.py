@@ -1,0 +1,212 @@
+"""The workflow file: one section per room, typed, frozen, unknown keys refused; every problem reported at once.
+
+``data_schema/workflow.json`` is generated from here (``python -m radpipe.config data_schema``). Reading a workflow
+imports no torch, MONAI or scikit-learn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+
+from radpipe.cohort.config import CohortSettings, SplitSettings
+from radpipe.comparison.config import ComparisonSettings
+from radpipe.core.registry import nearest
+from radpipe.core.settings import Settings
+from radpipe.errors import ConfigError
+from radpipe.evaluation.config import EvaluationSettings
+from radpipe.features.config import FeatureSettings
+from radpipe.models.config import ModelParams
+from radpipe.preprocessing.config import PreprocessingSettings
+from radpipe.report.config import ReportSettings
+from radpipe.segmentation.config import SegmentationSettings
+from radpipe.selection.config import SelectionSettings
+
+WORKFLOW_VERSION = 1
+BUILTIN = "builtin:"
+
+
+class ComputeSettings(Settings):
+    """How the machine is used. Nothing here changes a number in a table."""
+
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="parallel cases; auto is one per core")
+    case_memory_mb: int = Field(4000, ge=200, description="resident memory after which a case is ended and reported, MB")
+    case_timeout_s: int = Field(1800, ge=1, description="wall time after which a case is ended and reported, s")
+    scheduler: str = Field("local", description="local, processes (no Dask), or the address of a Dask scheduler")
+
+    @property
+    def count(self) -> int:
+        """Workers, with auto resolved: the cores this process may use."""
+        if self.workers != "auto":
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Workflow(Settings):
+    """What a run does, whole: the same file and the same data give the same tables."""
+
+    radpipe_workflow: int = Field(description="version of this file's layout; 1")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="of the workflow; an output folder belongs to one name")
+    title: str = Field("", description="heading of the report; the name where empty")
+    seed: int = Field(20261121, ge=0, description="all chance in the run comes from here")
+    cohort: CohortSettings
+    splits: SplitSettings = SplitSettings()
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
+    features: FeatureSettings = FeatureSettings()
+    selection: SelectionSettings = SelectionSettings()
+    models: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], ModelParams] = Field(
+        min_length=1, description="name in the tables and the report -> model"
+    )
+    evaluation: EvaluationSettings = EvaluationSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
+    report: ReportSettings = ReportSettings()
+    compute: ComputeSettings = ComputeSettings()
+
+    _base: Path = PrivateAttr(default=Path("."))
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Workflow:
+        for name in self.comparison.primary or ():
+            if name not in self.models:
+                raise ValueError(f"comparison.primary names the model {name!r}, which is not among models ({', '.join(self.models)})")
+        if self.needs_images and self.segmentation.masks == "predicted" and self.features.table is not None:
+            raise ValueError(
+                "features.table (made elsewhere) goes with segmentation.masks: given; its values cannot come from predicted masks"
+            )
+        if not self.cohort.clinical and any(model.inputs == "clinical" for model in self.models.values()):
+            raise ValueError("a model has inputs: clinical, but cohort.clinical names no column")
+        return self
+
+    @property
+    def base(self) -> Path:
+        """The folder of the workflow file; relative paths in it start here."""
+        return self._base
+
+    @property
+    def needs_images(self) -> bool:
+        """False where a table of features made elsewhere is all that the models use."""
+        return self.features.table is None or any(model.inputs == "image" for model in self.models.values())
+
+    def resolve(self, path: str) -> Path:
+        """A path of the workflow file, made absolute."""
+        return (self._base / Path(path).expanduser()).resolve()
+
+
+def load_workflow(path: Path) -> Workflow:
+    """Read and check a workflow; ConfigError names every problem, with the nearest valid key for an unknown one."""
+    path = Path(path)
+    content = _read_mapping(path)
+    version = content.get("radpipe_workflow")
+    if isinstance(version, int) and version > WORKFLOW_VERSION:
+        raise ConfigError(
+            f"this workflow has layout version {version}; this radpipe reads up to version {WORKFLOW_VERSION}.",
+            hint="Install a newer radpipe, or use the workflow that came with this one.",
+            path=path,
+        )
+    features = content.get("features")
+    if isinstance(features, dict) and isinstance(features.get("params"), str):
+        params_path = path.parent / features["params"]
+        content = {**content, "features": {**features, "params": _read_mapping(params_path)}}
+    try:
+        workflow = Workflow.model_validate(content)
+    except ValidationError as error:
+        problems = [_in_words(item) for item in error.errors()]
+        listed = problems[0] if len(problems) == 1 else f"{len(problems)} problems:\n" + "\n".join(f"  - {p}" for p in problems)
+        raise ConfigError(
+            listed, hint="All keys are in data_schema/workflow.json and `radpipe describe workflow`.", path=path
+        ) from error
+    workflow._base = path.resolve().parent
+    return workflow
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}.", hint="Check the path of the file.", path=path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text.", hint="Save the file as UTF-8.", path=path) from error
+    try:
+        content = yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is not valid YAML: {' '.join(str(error).split())}.", hint="Indent with spaces.", path=path) from error
+    if not isinstance(content, dict):
+        raise ConfigError("holds no settings.", hint="Start from a file in workflows/ or from `radpipe init`.", path=path)
+    return content
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key replace an earlier one without a word; a setting written twice is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _in_words(item: Any) -> str:
+    loc = tuple(item["loc"])
+    model, names = _walk(Workflow, loc[:-1] if item["type"] in ("extra_forbidden", "missing") else loc)
+    where = ".".join(names)
+    if item["type"] == "extra_forbidden":
+        known = list(model.model_fields) if model else []
+        near = nearest(str(loc[-1]), known)
+        return f"unknown key {'.'.join([*names, str(loc[-1])])!r}.{near or ' Known here: ' + ', '.join(known) + '.'}"
+    if item["type"] == "missing":
+        return f"the key {'.'.join([*names, str(loc[-1])])!r} is missing."
+    if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"{where}: {item['msg']}."
+    got = f" (got {item['input']!r})" if not isinstance(item["input"], dict | list) else ""
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}{got}." if where else f"{message}."
+
+
+def _walk(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[type[BaseModel] | None, list[str]]:
+    """The model that a pydantic error location lies in, and the location as the user wrote it (union tags left out)."""
+    annotation: Any = model
+    names: list[str] = []
+    for step in loc:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            names.append(str(step))
+            field = annotation.model_fields.get(str(step))
+            annotation = field.annotation if field else None
+            continue
+        members = _models_in(annotation)
+        tagged = [m for m in members if "kind" in m.model_fields and m.model_fields["kind"].default == step]
+        if tagged and typing.get_origin(annotation) is not dict:
+            annotation = tagged[0]  # the step is the discriminator's value, which is not a key of the file
+            continue
+        names.append(str(step))
+        if typing.get_origin(annotation) is dict:
+            annotation = typing.get_args(annotation)[1]
+        elif len(members) == 1:
+            annotation = members[0]
+    found = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return found, names
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+
+
+def workflow_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the workflow file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Workflow.model_json_schema()}
+
+
+if __name__ == "__main__":
+    (Path(sys.argv[1]) / "workflow.json").write_text(json.dumps(workflow_schema(), indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,132 @@
+"""THE FLOW. Read this first: what happens, in which order, and what each stage needs and makes.
+
+    config -> cohort -> image -> mask -> features -> selection -> ANN ---+
+                          |       |                                      +-> predictions -> evaluation -> comparison -> report
+                          +-------+-----------> end-to-end 3D CNN -------+
+
+A stage reads tables that earlier stages wrote and writes its own; it never edits an earlier one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import yaml
+
+from radpipe.config import Workflow
+from radpipe.errors import RadpipeError
+from radpipe.io.files import atomic_write
+from radpipe.io.run_folder import RunFolder
+from radpipe.io.store import Store
+from radpipe.stages import cohort, compare, evaluate, extract, preprocess, report, segment, select, train
+from radpipe.stages._parallel import Pool
+from radpipe.stages._progress import Progress
+from radpipe.stages.context import Context, StageResult
+
+STAGES: tuple[ModuleType, ...] = (cohort, preprocess, segment, extract, select, train, evaluate, compare, report)
+IMAGE_STAGES = ("preprocess", "segment")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind. exit_code : 0 all well, 3 finished with failures."""
+
+    stages: tuple[StageResult, ...]
+    folder: Path
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if any(stage.failures for stage in self.stages) else 0
+
+
+def run(
+    workflow: Workflow, out: Path, *, invocation: tuple[str, str] = ("", ""), workers: int | None = None, scheduler: str | None = None,
+    progress: Progress | None = None, only: str | None = None,
+) -> RunResult:  # fmt: skip
+    """Walk the stages (or only one) and write everything into ``out``.
+
+    What is already there and was made from the same inputs, settings and code is kept; RunError where the folder
+    belongs to another workflow or another run is at work in it.
+    """
+    started = time.monotonic()
+    with open_run(workflow, out, invocation=invocation, workers=workers, scheduler=scheduler, progress=progress) as context:
+        results = []
+        for stage in STAGES:
+            if only is not None and stage.NAME != only:
+                continue
+            if stage.NAME in IMAGE_STAGES and not workflow.needs_images:
+                continue
+            results.append(_run_stage(stage, context))
+    return RunResult(tuple(results), out, time.monotonic() - started)
+
+
+def _run_stage(stage: ModuleType, context: Context) -> StageResult:
+    context.progress.start_stage(stage.NAME)
+    result: StageResult = stage.run(context)
+    context.progress.end_stage(stage.NAME, _in_words(result))
+    return result
+
+
+def _in_words(result: StageResult) -> str:
+    if result.note and not result.cases_in:
+        return result.note
+    words = [f"{result.cases_out} of {result.cases_in}"]
+    if result.failures:
+        words.append(f"{result.failures} failed")
+    if result.tasks and result.computed < result.tasks:
+        words.append(f"{result.tasks - result.computed} of {result.tasks} results were there already")
+    return ", ".join([*words, *([result.note] if result.note else [])])
+
+
+@contextmanager
+def open_run(
+    workflow: Workflow, out: Path, *, invocation: tuple[str, str], workers: int | None, scheduler: str | None, progress: Progress | None
+) -> Iterator[Context]:
+    """Lock the folder, write the settings with every default, and hand out the context; workers start when first needed."""
+    folder = RunFolder(out)
+    with folder.lock():
+        folder.claim(workflow.name)
+        with atomic_write(folder.config) as temporary:
+            temporary.write_text(yaml.safe_dump(workflow.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        store = Store(folder.store)
+        store.sweep()
+        compute = workflow.compute
+        pool = Pool(
+            workers or compute.count, scheduler=scheduler or compute.scheduler, memory_mb=compute.case_memory_mb,
+            timeout_s=compute.case_timeout_s,
+        )  # fmt: skip
+        with _logging_to(folder.log), pool:
+            yield Context(workflow, folder, store, pool, progress or Progress(quiet=True), invocation)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Everything radpipe logs, tracebacks too, goes to the run's own file and not to the terminal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("radpipe")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
+
+
+def stage_names() -> Sequence[str]:
+    """In the order of the flow."""
+    return [stage.NAME for stage in STAGES]
+
+
+__all__ = ["STAGES", "RadpipeError", "RunResult", "open_run", "run", "stage_names"]

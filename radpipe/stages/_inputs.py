@@ -1,0 +1,133 @@
+"""What the models of a run are given: tables of features, clinical columns and volumes, and crops around the lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from radpipe.core import tables
+from radpipe.core.keys import content_key
+from radpipe.errors import ConfigError
+from radpipe.io.store import StoredResult
+from radpipe.models.config import Cnn3dParams
+from radpipe.stages._parallel import Task
+from radpipe.stages.cohort import case_payload
+from radpipe.stages.context import Context, engine_version, frame_key, write_inputs
+
+Fold = tuple[int, int]
+ALL_FOLDS: Fold = (-1, -1)
+VOLUME = "volume_ml"
+T = TypeVar("T")
+
+
+def of_fold(found: dict[Fold, T], fold: Fold) -> T:
+    """What holds for that fold: its own, or what all folds share."""
+    return found[fold] if fold in found else found[ALL_FOLDS]
+
+
+def fold_features(context: Context) -> dict[Fold, pd.DataFrame]:
+    """Features of the outlines the models use, one row a case, index case_id; under ALL_FOLDS where all folds share them."""
+    roi = context.workflow.segmentation.masks
+    by_fold = context.read(tables.FOLD_FEATURES)
+    if len(by_fold):
+        return {
+            (int(repeat), int(fold)): rows.drop(columns=["repeat", "fold", "roi"]).set_index("case_id").sort_index()
+            for (repeat, fold), rows in by_fold[by_fold["roi"] == roi].groupby(["repeat", "fold"])
+        }
+    features = context.read(tables.FEATURES)
+    return {ALL_FOLDS: features[features["roi"] == roi].drop(columns="roi").set_index("case_id").sort_index()}
+
+
+def clinical(context: Context, cohort: pd.DataFrame) -> dict[Fold, pd.DataFrame]:
+    """The clinical columns the workflow names."""
+    return {ALL_FOLDS: cohort[list(context.workflow.cohort.clinical)]}
+
+
+def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataFrame]) -> dict[Fold, pd.DataFrame]:
+    """Volume of the outline in use, ml. ConfigError where neither masks nor a column of the features table tell it."""
+    workflow = context.workflow
+    if not workflow.needs_images:
+        for name in ("original_shape_MeshVolume", "original_shape_VoxelVolume"):
+            if name in features[ALL_FOLDS].columns:
+                return {ALL_FOLDS: (features[ALL_FOLDS][[name]] / 1000.0).rename(columns={name: VOLUME})}
+        raise ConfigError(
+            "a model has inputs: volume, but the features table has no column original_shape_MeshVolume or original_shape_VoxelVolume.",
+            hint="Add the column (mm3), or remove the model.",
+        )
+    if workflow.segmentation.masks == "given":
+        return {ALL_FOLDS: cohort[["mask_volume_ml"]].rename(columns={"mask_volume_ml": VOLUME})}
+    outlines = context.read(tables.SEGMENTATION).rename(columns={"volume_predicted_ml": VOLUME})
+    return {(int(r), int(f)): rows.set_index("case_id")[[VOLUME]] for (r, f), rows in outlines.groupby(["repeat", "fold"])}
+
+
+def kept_inputs(context: Context) -> dict[Fold, list[str]]:
+    """The features that input selection kept, by fold; a fold is missing where its selection failed."""
+    selection = context.read(tables.SELECTION)
+    kept = selection[selection["kept"]]
+    return {(int(r), int(f)): sorted(rows["feature"]) for (r, f), rows in kept.groupby(["repeat", "fold"])}
+
+
+def publish(context: Context, table: pd.DataFrame) -> str:
+    """The file a child reads the table from (index case_id)."""
+    path = context.folder.inputs(frame_key(table))
+    if not path.is_file():
+        write_inputs(table, path)
+    return str(path)
+
+
+def crops(
+    context: Context, model: Cnn3dParams, case_ids: Sequence[str]
+) -> tuple[dict[Fold, dict[str, StoredResult]], list[dict[str, str]]]:
+    """An image network's input, one task per case and outline: the box around the outline in use. Also the cases that failed."""
+    workflow = context.workflow
+    settings = {
+        "crop_voxels": list(model.crop_voxels), "mask_channel": model.mask_channel, "margin_mm": workflow.preprocessing.margin_mm,
+    }  # fmt: skip
+    engine = engine_version("preprocessing", "io")
+    prepared = {row["case_id"]: row for row in context.read(tables.PREPROCESSED).to_dict("records")}
+    tasks, about = [], {}
+    for fold, case_id, path, mask_key, label in _outlines(context, case_ids):
+        task_id = case_id if fold == ALL_FOLDS else f"{case_id}/{fold[0]}/{fold[1]}"
+        about[task_id] = (fold, case_id)
+        source = prepared[case_id]
+        tasks.append(
+            Task(
+                task_id=task_id,
+                key=content_key(
+                    stage="train_crops", engine=engine, prepared=source["key"], mask=mask_key, label=label, settings=settings
+                ),
+                payload={
+                    "case_id": case_id, "prepared_path": str(context.folder.path / source["image_path"]), "mask_path": path,
+                    "label": label, **settings,
+                },
+                case_id=case_id,
+                path=path,
+            )
+        )  # fmt: skip
+    result = context.map("train_crops", "radpipe.stages.work:crop_case", tasks)
+    found: dict[Fold, dict[str, StoredResult]] = {}
+    for task_id, stored in result.done.items():
+        fold, case_id = about[task_id]
+        found.setdefault(fold, {})[case_id] = stored
+    return found, result.failures
+
+
+def _outlines(context: Context, case_ids: Sequence[str]) -> list[tuple[Fold, str, str, str, int]]:
+    """(fold, case, mask file, its key, label) of every outline in use."""
+    workflow = context.workflow
+    wanted = set(case_ids)
+    if workflow.segmentation.masks == "predicted":
+        rows = context.read(tables.SEGMENTATION).to_dict("records")
+        return [
+            ((row["repeat"], row["fold"]), row["case_id"], str(context.folder.path / row["mask_path"]), row["key"], 1)
+            for row in rows
+            if row["case_id"] in wanted
+        ]
+    found: list[tuple[Fold, str, str, str, int]] = []
+    for row in context.read(tables.COHORT).to_dict("records"):
+        if row["case_id"] in wanted:
+            payload: dict[str, Any] = case_payload(workflow, row)
+            found.append((ALL_FOLDS, row["case_id"], payload["mask_path"], row["mask_sha256"], row["label"]))
+    return found

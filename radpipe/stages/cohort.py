@@ -1,0 +1,112 @@
+"""1. cohort: manifest -> the cases that can be used, and who trains, selects and tests."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radpipe.cohort.build import read_manifest
+from radpipe.cohort.splits import draw_splits
+from radpipe.config import BUILTIN, Workflow
+from radpipe.core import tables
+from radpipe.core.keys import content_key
+from radpipe.core.registry import lookup
+from radpipe.datasets import DATASETS
+from radpipe.errors import CohortError, RadpipeError
+from radpipe.io.files import sha256_file
+from radpipe.io.tables import read_text_table
+from radpipe.stages._parallel import Task
+from radpipe.stages.context import Context, StageResult, engine_version, failure
+
+NAME = "cohort"
+NEEDS = ("manifest",)
+MAKES = ("cohort", "splits")
+CASE_COLUMNS = ("case_id", "patient_id", "modality", "image_path", "mask_path", "label", "outcome")
+
+
+def manifest_path(workflow: Workflow) -> Path:
+    """The manifest file; that of an embedded cohort for ``builtin:NAME``."""
+    named = workflow.cohort.manifest
+    if named.startswith(BUILTIN):
+        path: Path = lookup(DATASETS, named.removeprefix(BUILTIN), "embedded cohort")().manifest_path
+        return path
+    return workflow.resolve(named)
+
+
+def load_cases(workflow: Workflow) -> tuple[pd.DataFrame, list[RadpipeError]]:
+    """The manifest's rows that hold together, and what is wrong with the others; no image is opened."""
+    path = manifest_path(workflow)
+    return read_manifest(
+        read_text_table(path), workflow.cohort, base=path.parent, source=path, splits=workflow.splits, with_images=workflow.needs_images
+    )
+
+
+def case_payload(workflow: Workflow, row: dict[str, Any]) -> dict[str, Any]:
+    """What a child needs to know of a case; the paths absolute (in tables they stay as the manifest has them)."""
+    base = manifest_path(workflow).parent
+    payload = {name: row[name] for name in CASE_COLUMNS}
+    return {**payload, "image_path": str(base / row["image_path"]), "mask_path": str(base / row["mask_path"])}
+
+
+def run(context: Context) -> StageResult:
+    """Check every row and every file; draw the splits over the cases that passed."""
+    workflow = context.workflow
+    rows, problems = load_cases(workflow)
+    failures = [failure(problem.case_id, problem) for problem in problems]
+    expected = [*rows["case_id"], *(row["case_id"] for row in failures)]
+    checked: dict[str, dict[str, Any]] = {}
+    if workflow.needs_images:
+        hashed, unreadable = _hash_files(rows, context)
+        failures += unreadable
+        engine = engine_version("cohort", "io")
+        tasks = [
+            Task(
+                task_id=row["case_id"],
+                key=content_key(stage=NAME, engine=engine, image=hashed[row["case_id"]][0], mask=hashed[row["case_id"]][1], label=row["label"],
+                                modality=row["modality"]),
+                payload=case_payload(workflow, row),
+                case_id=row["case_id"],
+                path=str(row["image_path"]),
+            )
+            for row in rows.to_dict("records")
+            if row["case_id"] in hashed
+        ]  # fmt: skip
+        result = context.map(NAME, "radpipe.stages.work:check_case", tasks)
+        failures += result.failures
+        for case_id, stored in result.done.items():
+            image_sha, mask_sha = hashed[case_id]
+            checked[case_id] = {"image_sha256": image_sha, "mask_sha256": mask_sha, **stored.row}
+    else:
+        checked = {case_id: {"image_sha256": "", "mask_sha256": "", "mask_volume_ml": 0.0} for case_id in rows["case_id"]}
+    if not checked:
+        raise CohortError(
+            f"no case can be used: all {len(failures)} failed.",
+            hint="See failures.csv in the output folder.",
+            path=manifest_path(workflow),
+        )
+    made = [{**row, **checked[row["case_id"]]} for row in rows.to_dict("records") if row["case_id"] in checked]
+    result_row = context.finish(NAME, expected, list(checked), failures)
+    cohort = context.write(tables.COHORT, made, csv=True)
+    splits = draw_splits(cohort[["case_id", "patient_id", "outcome"]], workflow.splits, workflow.seed)
+    context.write(tables.SPLITS, splits)
+    return result_row
+
+
+def _hash_files(rows: pd.DataFrame, context: Context) -> tuple[dict[str, tuple[str, str]], list[dict[str, str]]]:
+    """SHA-256 of every image and mask. Threads, because hashing releases the interpreter and the disk is what it waits for."""
+
+    def digests(row: dict[str, Any]) -> tuple[str, str] | RadpipeError:
+        payload = case_payload(context.workflow, row)
+        try:
+            return sha256_file(payload["image_path"]), sha256_file(payload["mask_path"])
+        except RadpipeError as error:
+            return error.about(case_id=row["case_id"])
+
+    records = rows.to_dict("records")
+    with ThreadPoolExecutor(context.pool.workers) as threads:
+        found = dict(zip(rows["case_id"], threads.map(digests, records), strict=True))
+    good = {case_id: item for case_id, item in found.items() if isinstance(item, tuple)}
+    return good, [failure(case_id, item) for case_id, item in found.items() if isinstance(item, RadpipeError)]

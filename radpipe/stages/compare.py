@@ -1,0 +1,21 @@
+"""8. compare: every two models on the same patients and splits."""
+
+from __future__ import annotations
+
+from radpipe.comparison.compare import compare_models
+from radpipe.core import tables
+from radpipe.stages.context import Context, StageResult
+
+NAME = "compare"
+NEEDS = ("predictions", "splits")
+MAKES = ("comparison",)
+
+
+def run(context: Context) -> StageResult:
+    """Tables in, table out."""
+    predictions = context.read(tables.PREDICTIONS)
+    comparison = compare_models(predictions, context.read(tables.SPLITS), context.workflow.comparison)
+    context.write(tables.COMPARISON, comparison, csv=True)
+    models = sorted(set(predictions["model"]))
+    compared = models if len(models) == 1 else sorted({*comparison["model_a"], *comparison["model_b"]})
+    return context.finish(NAME, models, compared, [])

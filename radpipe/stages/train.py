@@ -1,0 +1,110 @@
+"""6. train: every model on every outer fold, features and images alike, into one table of predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from radpipe.core import tables
+from radpipe.core.keys import content_key
+from radpipe.core.seeds import derive_seed
+from radpipe.errors import RunError
+from radpipe.io.store import StoredResult
+from radpipe.models.config import Cnn3dParams
+from radpipe.stages import _inputs
+from radpipe.stages._inputs import Fold
+from radpipe.stages._parallel import Task
+from radpipe.stages.context import Context, StageResult, engine_version, frame_key
+
+NAME = "train"
+NEEDS = ("cohort", "splits", "features", "selection", "preprocessed", "segmentation where masks: predicted")
+MAKES = ("predictions", "fits", "models/")
+Crops = dict[str, dict[Fold, dict[str, StoredResult]]]
+
+
+def run(context: Context) -> StageResult:
+    """One task per (repeat, fold, model). All models meet the same cases: those that have everything any model needs."""
+    workflow = context.workflow
+    cohort = context.read(tables.COHORT).set_index("case_id")
+    splits = context.read(tables.SPLITS)
+    features = _inputs.fold_features(context)
+    entering = sorted(set.intersection(*(set(table.index) for table in features.values())))
+    failures: list[dict[str, str]] = []
+    crops: Crops = {}
+    for name, model in workflow.models.items():
+        if isinstance(model, Cnn3dParams):
+            crops[name], failed = _inputs.crops(context, model, entering)
+            failures += failed
+    lost = {row["case_id"] for row in failures}
+    alive = [case_id for case_id in entering if case_id not in lost]
+    if not alive:
+        raise RunError("no case is left to train on.", hint="See failures.csv.")
+
+    parts = splits[splits["case_id"].isin(alive)].sort_values(["repeat", "fold", "case_id"])
+    tasks, about, without = _tasks(context, cohort, parts, features, crops)
+    failures += without
+    result = context.map(NAME, "radpipe.stages.work:fit_model", tasks, preload="torch")
+
+    role = {(r, f, c): part for r, f, c, part in parts[["repeat", "fold", "case_id", "role"]].itertuples(index=False)}
+    predictions, fits = [], []
+    for task_id, stored in result.done.items():
+        repeat, fold, name, seed = about[task_id]
+        key = {"repeat": repeat, "fold": fold, "seed": seed, "model": name}
+        for case_id, (p_0, p_1) in stored.row["probabilities"].items():
+            known = {"role": role[repeat, fold, case_id], "y_true": int(cohort.at[case_id, "outcome"])}
+            predictions.append({**key, "case_id": case_id, **known, "p_0": p_0, "p_1": p_1})
+        model_path = context.folder.publish_model(stored.folder, name, repeat, fold)
+        fits.append({**key, **stored.row["facts"], "saw_sha256": stored.row["saw_sha256"], "model_path": model_path})
+    context.write(tables.PREDICTIONS, predictions, csv=True)
+    context.write(tables.FITS, fits, csv=True)
+    context.folder.keep_only("models", [row["model_path"] for row in fits])
+    return context.finish(NAME, entering, alive, [*failures, *result.failures])
+
+
+def _tasks(
+    context: Context, cohort: pd.DataFrame, parts: pd.DataFrame, features: dict[Fold, pd.DataFrame], crops: Crops
+) -> tuple[list[Task], dict[str, tuple[int, int, str, int]], list[dict[str, str]]]:
+    """Tasks; task id -> (repeat, fold, model, seed); and failures of fits whose inputs could not be selected."""
+    workflow = context.workflow
+    wanted = {model.inputs for model in workflow.models.values()}
+    sources = {"features": features, "selected": features, "clinical": _inputs.clinical(context, cohort)}
+    if "volume" in wanted:
+        sources["volume"] = _inputs.volume(context, cohort, features)
+    kept = _inputs.kept_inputs(context) if "selected" in wanted else {}
+    engine = engine_version("models", "networks", "selection")
+    tasks: list[Task] = []
+    about: dict[str, tuple[int, int, str, int]] = {}
+    without: list[dict[str, str]] = []
+    for (repeat, fold), part in parts.groupby(["repeat", "fold"]):
+        place = (int(repeat), int(fold))
+        case_ids = list(part["case_id"])
+        common = {
+            "case_ids": case_ids, "roles": list(part["role"]),
+            "patient_ids": [str(patient) for patient in cohort.loc[case_ids, "patient_id"]],
+            "y": [int(outcome) for outcome in cohort.loc[case_ids, "outcome"]],
+        }  # fmt: skip
+        for name, model in workflow.models.items():
+            task_id = f"{name} (repeat {repeat}, fold {fold})"
+            if model.inputs == "selected" and place not in kept:
+                without.append({
+                    "case_id": task_id, "error": "upstream", "path": "", "problem": "its inputs could not be selected.",
+                    "hint": "See the failure of stage select.",
+                })  # fmt: skip
+                continue
+            seed = derive_seed(workflow.seed, NAME, repeat, fold, name)
+            params = model.model_dump(mode="json")
+            payload: dict[str, Any] = {**common, "params": params, "seed": seed, "table": "", "columns": [], "crops": []}
+            if isinstance(model, Cnn3dParams):
+                found = _inputs.of_fold(crops[name], place)
+                payload["crops"] = [str(found[case_id].file("crop.npy")) for case_id in case_ids]
+                data: Any = [found[case_id].key for case_id in case_ids]
+            else:
+                table = _inputs.of_fold(sources[model.inputs], place).loc[case_ids]
+                table = table[kept[place]] if model.inputs == "selected" else table
+                payload |= {"table": _inputs.publish(context, table), "columns": list(table.columns)}
+                data = frame_key(table)
+            key = content_key(stage=NAME, engine=engine, params=params, seed=seed, data=data, **common)
+            about[task_id] = (*place, name, seed)
+            tasks.append(Task(task_id=task_id, key=key, payload=payload))
+    return tasks, about, without

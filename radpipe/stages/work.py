@@ -1,0 +1,177 @@
+"""The half of each door that runs in a child process: read files, call the room, write into the folder it was given.
+
+Every function here is ``f(payload, folder) -> row``: the payload holds ids, paths and settings (JSON values), the folder
+is empty and becomes the stored result, the row goes into the stage's table. Nothing else is kept from one call to the next.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from radpipe.core.case import Case
+from radpipe.core.image import UNITS, Image, Mask
+from radpipe.errors import EmptyRoiError, RadpipeError
+from radpipe.io.volumes import read_image, read_mask, write_image, write_mask
+
+Payload = dict[str, Any]
+Row = dict[str, Any]
+
+
+def _case(payload: Payload) -> Case:
+    fields = {name: payload[name] for name in ("case_id", "patient_id", "modality", "label", "outcome")}
+    return Case(**fields, image_path=Path(payload["image_path"]), mask_path=Path(payload["mask_path"]))
+
+
+def _read(payload: Payload) -> tuple[Image, Mask]:
+    """The case's own image and given mask, checked against each other."""
+    from radpipe.cohort.check import check_case
+
+    case = _case(payload)
+    image = read_image(case.image_path, unit=UNITS[case.modality], case_id=case.case_id)
+    mask = read_mask(case.mask_path, label=case.label, case_id=case.case_id)
+    check_case(image, mask, case)
+    return image, mask
+
+
+def check_case(payload: Payload, folder: Path) -> Row:
+    """cohort: can the case be used at all?"""
+    _, mask = _read(payload)
+    return {"mask_volume_ml": mask.volume_ml}
+
+
+def prepare_case(payload: Payload, folder: Path) -> Row:
+    """preprocess: what the networks see."""
+    from radpipe.preprocessing.config import PreprocessingSettings
+    from radpipe.preprocessing.prepare import prepare
+
+    image, mask = _read(payload)
+    image, mask = prepare(image, mask, PreprocessingSettings.model_validate(payload["settings"]), payload["modality"])
+    write_image(folder / "image.nii.gz", image)
+    write_mask(folder / "mask.nii.gz", mask)
+    return {"shape": list(image.grid.shape)}
+
+
+def fit_segmenter(payload: Payload, folder: Path) -> Row:
+    """segment: one network on the outlines of its training cases."""
+    from radpipe.io.models import save_model
+    from radpipe.segmentation.config import SegmentationSettings
+    from radpipe.segmentation.train import fit_segmenter as fit
+
+    examples = [
+        (read_image(Path(image), case_id=case_id).voxels.astype(np.float32), read_mask(Path(mask), case_id=case_id).voxels)
+        for case_id, image, mask in payload["examples"]
+    ]
+    losses: list[float] = []
+    segmenter = fit(
+        examples, SegmentationSettings.model_validate(payload["settings"]), seed=payload["seed"],
+        on_epoch=lambda epoch, loss: losses.append(loss),
+    )  # fmt: skip
+    arrays, info = segmenter.state()
+    save_model(folder, arrays, {**info, "train_cases": [case_id for case_id, _, _ in payload["examples"]]})
+    return {"last_loss": losses[-1]}
+
+
+def outline_case(payload: Payload, folder: Path) -> Row:
+    """segment: one case by a network that never saw its patient; the mask lies on the case's own grid."""
+    from radpipe.io.models import load_model
+    from radpipe.preprocessing.resample import resample_image
+    from radpipe.segmentation import metrics
+    from radpipe.segmentation.config import SegmentationSettings
+    from radpipe.segmentation.postprocess import to_mask
+    from radpipe.segmentation.train import Segmenter
+
+    settings = SegmentationSettings.model_validate(payload["settings"])
+    arrays, info = load_model(Path(payload["network_folder"]))
+    if payload["case_id"] in info["train_cases"]:
+        raise RadpipeError(
+            "the network that should outline this case was trained on it.",
+            hint="This is a fault of radpipe, not of the data: please report it.",
+            case_id=payload["case_id"], kind="leakage",
+        )  # fmt: skip
+    prepared = read_image(Path(payload["prepared_path"]), case_id=payload["case_id"])
+    probability = Segmenter.from_state(arrays, info).predict(prepared.voxels.astype(np.float32))
+    image, given = _read(payload)
+    on_image = resample_image(Image(prepared.grid, probability.astype(np.float32), "probability"), image.grid)
+    predicted = Mask(image.grid, to_mask(on_image.voxels, settings, image.grid.spacing_mm))
+    if not predicted.voxels.any():
+        raise EmptyRoiError(
+            f"the network found no lesion (highest probability {float(probability.max()):.2f}, threshold {settings.threshold}).",
+            hint="Look at the image; where the given outline is right, leave the case to masks: given or lower segmentation.threshold.",
+            case_id=payload["case_id"], path=payload["image_path"],
+        )  # fmt: skip
+    write_mask(folder / "mask.nii.gz", predicted)
+    # Three digits of a probability are more than it is good for, and compress to a fifth.
+    write_image(folder / "probability.nii.gz", Image(image.grid, np.round(on_image.voxels, 3).astype(np.float32), "probability"))
+    return {
+        "dice": metrics.dice(predicted.voxels, given.voxels),
+        "hd95_mm": metrics.hausdorff95_mm(predicted.voxels, given.voxels, image.grid.spacing_mm),
+        "dice_no_look": metrics.dice(metrics.no_look_ellipsoid(image.grid.shape), given.voxels),
+        "volume_given_ml": given.volume_ml,
+        "volume_predicted_ml": predicted.volume_ml,
+    }
+
+
+def extract_case(payload: Payload, folder: Path) -> Row:
+    """extract: every feature of one region."""
+    from radpipe.features.config import FeatureSettings
+    from radpipe.features.extract import extract_row
+
+    settings = FeatureSettings.model_validate(payload["settings"])
+    image, mask = _read(payload)
+    if payload["roi"] == "predicted":
+        mask = read_mask(Path(payload["predicted_path"]), case_id=payload["case_id"])
+    return extract_row(image, mask, settings)
+
+
+def select_fold(payload: Payload, folder: Path) -> Row:
+    """select: inputs for the network of one outer fold, from its training part alone."""
+    from radpipe.selection.config import SelectionSettings
+    from radpipe.selection.select import select_inputs
+
+    table = pd.read_parquet(payload["features"]).set_index("case_id").loc[payload["train"], payload["columns"]]
+    chosen = select_inputs(
+        table, np.asarray(payload["y"]), SelectionSettings.model_validate(payload["settings"]), seed=payload["seed"]
+    )
+    return {"rows": chosen.to_dict("records")}
+
+
+def crop_case(payload: Payload, folder: Path) -> Row:
+    """train: the box around the lesion that an image network sees."""
+    from radpipe.preprocessing.crop import crop_around
+    from radpipe.preprocessing.resample import resample_mask
+
+    prepared = read_image(Path(payload["prepared_path"]), case_id=payload["case_id"])
+    mask = read_mask(Path(payload["mask_path"]), label=payload["label"], case_id=payload["case_id"])
+    x, y, z = payload["crop_voxels"]
+    crop = crop_around(
+        prepared, resample_mask(mask, prepared.grid), (z, y, x), mask_channel=payload["mask_channel"], margin_mm=payload["margin_mm"]
+    )
+    np.save(folder / "crop.npy", crop, allow_pickle=False)
+    return {"shape": list(crop.shape)}
+
+
+def fit_model(payload: Payload, folder: Path) -> Row:
+    """train: one model on one outer fold, and what it says of every case of that fold."""
+    from radpipe.io.models import save_model
+    from radpipe.models.fit import fit_and_predict
+
+    table = None
+    if payload["table"]:
+        frame = pd.read_parquet(payload["table"]).set_index("case_id")
+        table = frame.loc[payload["case_ids"], payload["columns"]]
+    images = np.stack([np.load(path, allow_pickle=False) for path in payload["crops"]]) if payload["crops"] else None
+    result = fit_and_predict(
+        payload["params"], case_ids=payload["case_ids"], patient_ids=payload["patient_ids"], y=payload["y"], roles=payload["roles"],
+        table=table, images=images, seed=payload["seed"],
+    )  # fmt: skip
+    save_model(folder, result.arrays, result.info)
+    return {
+        "facts": result.facts,
+        "probabilities": result.probabilities,
+        "saw_sha256": result.saw_sha256,
+        "history": result.history,
+    }
