@@ -14,6 +14,7 @@ from radpipe.errors import RadpipeError, RunError
 from radpipe.io.store import Store
 from radpipe.stages._child import classify
 from radpipe.stages._fork_server import Ended, ForkServer, ServerLost
+from radpipe.stages._preload import KINDS
 
 # A signal from outside (an administrator, a killed process group) must cost nothing; a case that crashes gets a second try.
 _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
@@ -27,28 +28,41 @@ class Servers:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._idle: dict[str, list[ForkServer]] = {}
+        self._idle: list[ForkServer] = []
         self._all: list[ForkServer] = []
         self._closed = False
 
     @contextlib.contextmanager
     def borrow(self, kind: str) -> Iterator[ForkServer]:
-        """A warm server that nobody else uses meanwhile; started where there is none."""
-        with self._guard:
-            idle = self._idle.setdefault(kind, [])
-            server = idle.pop() if idle else None
-        if server is None or not server.alive:
+        """A warm server that nobody else uses meanwhile; started where there is none.
+
+        One that has loaded torch serves light cases too, and takes the place of a light one: a process keeps one warm set.
+        """
+        server = self._take(kind)
+        if server is None:
             server = ForkServer(kind)
-        with self._guard:
-            self._all = [other for other in self._all if other.alive and other is not server] + [server]
-            if self._closed:
-                server.kill()
+            with self._guard:
+                self._all = [other for other in self._all if other.alive] + [server]
+                if self._closed:
+                    server.kill()
         try:
             yield server
         finally:
             with self._guard:
                 if server.alive:
-                    self._idle[kind].append(server)
+                    self._idle.append(server)
+
+    def _take(self, kind: str) -> ForkServer | None:
+        with self._guard:
+            self._idle = [server for server in self._idle if server.alive]
+            for server in self._idle:
+                if set(KINDS[kind]) <= set(KINDS[server.kind]):
+                    self._idle.remove(server)
+                    return server
+            replaced = self._idle.pop() if self._idle else None
+        if replaced is not None:
+            replaced.close()
+        return None
 
     @property
     def closed(self) -> bool:

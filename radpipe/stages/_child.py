@@ -124,7 +124,7 @@ def _end_with_worker(alive: int) -> None:
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
     """The case itself: ``function(payload, workdir)``, sealed; or what went wrong, as a dict."""
-    from radpipe.io.store import seal
+    from radpipe.io.store import seal  # loaded before the fork
     from radpipe.stages import _preload
 
     workdir = Path(request["workdir"])
