@@ -12,6 +12,7 @@ from radpipe.networks.registry import CLASSIFIERS
 
 TableInputs = Literal["selected", "features", "clinical", "volume"]
 CropSide = Annotated[int, Field(ge=8, le=256)]
+Voxels = Annotated[int, Field(ge=8, le=512)]
 Neurons = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -35,7 +36,7 @@ class AnnParams(Settings):
 
     kind: Literal["ann"] = "ann"
     inputs: TableInputs = "selected"
-    """Which table it eats: the selected features, all features, the clinical columns, or the volume."""
+    """Which table it eats: the selected features, all features, the clinical columns, or the volume (as its logarithm)."""
     recipe: Literal["modern", "opennn"] = "modern"
     """modern: cross-entropy of logits, logistic layer. opennn: targets scaled to [-1, 1], squared error, unscaling, clip."""
     scaling: Literal["mean_standard_deviation", "minimum_maximum", "standard_deviation", "logarithm", "none"] = (
@@ -109,6 +110,10 @@ class Cnn3dParams(Settings):
     kind: Literal["cnn3d"] = "cnn3d"
     inputs: Literal["image"] = "image"
     """The cropped image."""
+    crop_voxels: tuple[Voxels, Voxels, Voxels] = (32, 32, 32)
+    """Size of the crop around the lesion, in the order x, y, z; in voxels of ``preprocessing.spacing_mm``."""
+    mask_channel: bool = False
+    """Give the outline to the network as a second channel."""
     crop_voxels: tuple[CropSide, CropSide, CropSide] = (32, 32, 32)
     """Size of the cropped image in voxels of preprocessing.spacing_mm; in the order x, y, z."""
     mask_channel: bool = False

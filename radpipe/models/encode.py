@@ -32,7 +32,7 @@ class Encoder:
     @classmethod
     def learn(cls, train: Examples, *, logarithm: bool = False, keep_missing: bool = False) -> Encoder:
         """From the training part; SchemaError where no column can be used."""
-        table = _table(train)
+        table = table_of(train)
         fill: dict[str, float] = {}
         levels: dict[str, tuple[str, ...]] = {}
         for name in map(str, table.columns):
@@ -64,7 +64,7 @@ class Encoder:
 
     def apply(self, examples: Examples) -> FloatArray:
         """(n, len(names)) float64. SchemaError where a column is missing or changed its kind."""
-        table = _table(examples)
+        table = table_of(examples)
         missing = [name for name in self.inputs if name not in table.columns]
         if missing:
             raise SchemaError(f"the input column {missing[0]!r} is missing.", hint="Give the model the columns it was fitted on.")
@@ -96,7 +96,8 @@ class Encoder:
         return cls(dict(info["fill"]), levels, info["logarithm"], info["keep_missing"])
 
 
-def _table(examples: Examples) -> pd.DataFrame:
+def table_of(examples: Examples) -> pd.DataFrame:
+    """The examples' table; SchemaError where they have none."""
     if examples.table is None:
         raise SchemaError("the model needs a table and was given none.", hint="Check models.<name>.inputs.")
     return examples.table

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from radpipe.models.calibrate import Calibration, youden
 from radpipe.models.config import LogisticParams
-from radpipe.models.encode import Encoder
+from radpipe.models.encode import Encoder, table_of
 from radpipe.models.model import Examples, check_parts
 from radpipe.typing import FloatArray
 
@@ -97,13 +98,9 @@ def load(arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> FittedLog
 
 
 def _together(train: Examples, selection: Examples) -> Examples:
-    import pandas as pd
-
-    if train.table is None or selection.table is None:
-        Encoder.learn(train if train.table is None else selection)  # raises: the model needs a table
     return Examples(
         train.case_ids + selection.case_ids,
         train.patient_ids + selection.patient_ids,
         np.concatenate([train.y, selection.y]),
-        pd.concat([train.table, selection.table]),
+        pd.concat([table_of(train), table_of(selection)]),
     )

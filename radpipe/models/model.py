@@ -123,7 +123,7 @@ def check_parts(train: Examples, selection: Examples) -> frozenset[str]:
     classes = set(map(int, np.unique(train.y)))
     if not len(train) or len(classes) < 2:
         raise CohortError(
-            f"the {len(train)} cases of the training part are of {len(classes)} class{'' if len(classes) == 1 else 'es'}, not of two.",
+            f"the training part's {len(train)} cases are of {len(classes)} class{'' if len(classes) == 1 else 'es'}, not of two.",
             hint="Use fewer folds or check the outcome column.",
         )
     if not (classes | set(map(int, selection.y))) <= {0, 1}:

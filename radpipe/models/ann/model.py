@@ -59,7 +59,7 @@ class FittedAnn:
 def fit(train: Examples, selection: Examples, params: AnnParams, *, seed: int) -> FittedAnn:
     """Fit on the training part, stop and recalibrate on the selection part. CohortError, SchemaError where it cannot."""
     saw = check_parts(train, selection)
-    encoder = Encoder.learn(train)
+    encoder = Encoder.learn(train, logarithm=params.inputs == "volume")
     with one_thread():
         inside, inside_selection = encoder.apply(train), encoder.apply(selection)
         x, x_selection = torch.from_numpy(inside), torch.from_numpy(inside_selection)
