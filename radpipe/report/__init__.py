@@ -1,0 +1,1 @@
+"""10. tables -> one self-contained page that a clinician can read."""
