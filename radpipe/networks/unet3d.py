@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ class Params(Settings):
     """Whether the finest level works on the image's own voxels; False starts by halving the grid, which is faster."""
     residual_convolutions: int = Field(0, ge=0, le=4)
     """Convolutions of each residual unit; 0 for one plain convolution a level."""
+    normalisation: Literal["instance", "batch", "none"] = "instance"
+    """instance: each feature map of each window to mean 0 and sd 1, blind to the window's own scale of intensities. batch: by
+    statistics of the training. none: intensities keep their absolute meaning."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability that a feature map is set to zero while training."""
 
@@ -34,7 +37,6 @@ def size_multiple(params: Params) -> int:
 def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
     """The U-Net: (n, in_channels, z, y, x) -> logits (n, out_channels, z, y, x); axes are multiples of :func:`size_multiple`.
 
-    Instance normalisation makes it blind to the scale of a window's intensities and independent of the batch.
     MONAI's ``UNet`` after Kerfoot 2018, doi:10.1007/978-3-030-12029-0_40; Çiçek 2016, doi:10.1007/978-3-319-46723-8_49.
     """
     # Imported here: a workflow is read, and its network_params checked, without the seconds that torch and MONAI take.
@@ -47,6 +49,7 @@ def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
         out_channels=out_channels,
         channels=params.channels,
         strides=strides,
+        norm=None if params.normalisation == "none" else params.normalisation,
         num_res_units=params.residual_convolutions,
         dropout=params.dropout,
     )

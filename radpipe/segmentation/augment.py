@@ -87,7 +87,8 @@ def _warped(
 
 def _affine(shape: Sequence[int], settings: AugmentationSettings, rng: np.random.Generator) -> FloatArray:
     """(3, 4) in torch's normalised coordinates, x first: from a place in the result to a place in the image."""
-    cos, sin = (f(np.radians(rng.uniform(-1.0, 1.0, 3) * settings.rotation_degrees)) for f in (np.cos, np.sin))
+    angles = np.radians(rng.uniform(-1.0, 1.0, 3) * settings.rotation_degrees)
+    cos, sin = np.cos(angles), np.sin(angles)
     about_x = np.array([[1, 0, 0], [0, cos[0], -sin[0]], [0, sin[0], cos[0]]])
     about_y = np.array([[cos[1], 0, sin[1]], [0, 1, 0], [-sin[1], 0, cos[1]]])
     about_z = np.array([[cos[2], -sin[2], 0], [sin[2], cos[2], 0], [0, 0, 1]])

@@ -8,7 +8,12 @@ from radpipe.core.registry import lookup
 from radpipe.networks.registry import SEGMENTERS
 
 # Small enough to run in a blink; every other parameter at its default.
-SMALL = {"unet3d": [{"channels": (4, 8, 8)}, {"channels": (4, 8), "full_resolution": False, "residual_convolutions": 1}]}
+SMALL = {
+    "unet3d": [
+        {"channels": (4, 8, 8)},
+        {"channels": (4, 8), "full_resolution": False, "residual_convolutions": 1, "normalisation": "none"},
+    ]
+}
 CASES = [(name, values) for name in SEGMENTERS for values in SMALL.get(name, [{}])]
 
 

@@ -69,19 +69,20 @@ def test_image_and_mask_move_together(seed):
     assert bright[~rim].max() < 0.5
 
 
-def test_rotations_turn_voxels_not_normalised_coordinates():
+@pytest.mark.parametrize("seed", range(4))
+def test_rotations_turn_voxels_not_normalised_coordinates(seed):
     """A ball stays a ball in a box of unequal sides; in normalised coordinates it would become an ellipsoid.
 
-    0.88: a ball of 6 voxels radius loses that much to its own steps.
+    0.93: a ball of 6 voxels radius loses that much to its own steps.
     """
     grid = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in (16, 32, 64)), indexing="ij")
     ball = sum(g**2 for g in grid) <= 6.0**2
     augmentation = AugmentationSettings(flips=False, crop=0.0, gamma=0.0, warp=1.0, rotation_degrees=90.0, scale=0.0)
     _, masks = drawn(
-        [(ball.astype(np.float32), ball)], SegmentationSettings(augmentation=augmentation, patch_voxels=(64,) * 3), 1
+        [(ball.astype(np.float32), ball)], SegmentationSettings(augmentation=augmentation, patch_voxels=(64,) * 3), seed
     )
     moved = masks[0, 0].numpy().astype(bool)
-    assert 2 * (moved & ball).sum() / (moved.sum() + ball.sum()) > 0.88
+    assert 2 * (moved & ball).sum() / (moved.sum() + ball.sum()) > 0.93
 
 
 def test_patches_of_large_images_look_at_the_lesion():
