@@ -61,8 +61,9 @@ def guess_pairs(paths: Iterable[str]) -> Guess:
                 left[file.path] = f"{_count(images, 'image')} and {_count(masks, 'mask')} have the same name"
         else:
             alone += images + masks
+    whole = {images[0].folder: len(images) + len(masks) for images, masks in _grouped(files, by="folder") if images}
     for images, masks in _grouped(alone, by="folder"):
-        if len(images) == len(masks) == 1:
+        if len(images) == len(masks) == 1 and whole[images[0].folder] == 2:
             pairs.append((images[0], masks[0]))
         else:
             left |= {file.path: "no mask with a name like it" for file in images}
@@ -119,7 +120,9 @@ def _case_ids(keys: list[tuple[str, ...]]) -> list[str]:
     longest = max((len(key) for key in keys), default=0)
     for depth in range(1, longest + 1):
         ids = ["_".join(part for part in key[-depth:] if part) for key in keys]
-        if all(ids) and len({case_id.casefold() for case_id in ids}) == len(ids):
+        # `P1/CT_image` is P1's, not a case called CT.
+        named = [any(word.upper() not in _MODALITY_WORDS for word in case_id.split("_")) for case_id in ids]
+        if all(ids) and all(named) and len({case_id.casefold() for case_id in ids}) == len(ids):
             return ids
     ids = ["_".join(part for part in key if part) or "case" for key in keys]
     return [f"{case_id}_{place + 1}" for place, case_id in enumerate(ids)]

@@ -24,12 +24,13 @@ class Unsound(Exception):
 @dataclass(frozen=True)
 class Declared:
     """shape : (x, y, z), as files write it. offset : byte where the voxels start, in the stream the header was read from.
-    packing : how the voxels themselves are packed within that stream."""
+    packing : how the voxels themselves are packed within that stream. packed_bytes : how long they then are, where it says."""
 
     shape: tuple[int, int, int]
     dtype: np.dtype
     offset: int
     packing: Packing = "raw"
+    packed_bytes: int | None = None
 
     @property
     def data_bytes(self) -> int:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from radpipe.errors import FileProblem, RunError
 
+_UMASK = os.umask(0o022)  # it can only be read by setting it, which is safe at import and not between threads
+os.umask(_UMASK)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 # What else the system may say about the file being written; any other OSError in the body is about something else.
@@ -34,7 +36,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         # mkstemp makes files that nobody else may read; a result has the permissions of any new file.
-        os.fchmod(handle, 0o666 & ~_umask())
+        os.fchmod(handle, 0o666 & ~_UMASK)
         os.close(handle)
         yield temporary
         _sync(temporary)
@@ -96,9 +98,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

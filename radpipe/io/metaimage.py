@@ -45,11 +45,17 @@ def declared(stream: IO[bytes]) -> Declared:
     compressed = fields.get("CompressedData", "False").lower()
     if order not in _ORDERS or compressed not in _ORDERS:
         raise Unsound("its header gives a byte order or compression that is neither True nor False.", _DAMAGED)
+    if compressed == "true" and "CompressedDataSize" not in fields:
+        # ITK then prints "Uncompress failed" and hands out whatever lay in memory.
+        raise Unsound("its header does not give 'CompressedDataSize'.", "Save it again, or without compression.")
+    if compressed == "false" and "CompressedDataSize" in fields:
+        raise Unsound("its header gives a compressed size for voxels that are not compressed.", _DAMAGED)
     return Declared(
         shape=shape,
         dtype=np.dtype(_ORDERS[order] + _DTYPES[kind]),
         offset=stream.tell(),
         packing="zlib" if compressed == "true" else "raw",
+        packed_bytes=_whole(fields["CompressedDataSize"], "CompressedDataSize") if compressed == "true" else None,
     )
 
 

@@ -19,6 +19,7 @@ from radpipe.typing import Volume
 
 HEADER_BYTES = 348
 _FIRST_VOXEL = 352  # header, then four bytes that say whether extensions follow
+_LAST_START = 1 << 26  # 64 MiB of header extensions
 _FIELDS = np.dtype(
     [
         ("sizeof_hdr", "i4"), ("unused_1", "V36"), ("dim", "i2", 8), ("intent_p", "f4", 3), ("intent_code", "i2"),
@@ -55,9 +56,9 @@ def declared(stream: IO[bytes]) -> Declared:
     _check_scaling(fields)
     _check_place(fields)
     offset = float(fields["vox_offset"])
-    if not np.isfinite(offset) or offset < _FIRST_VOXEL or offset != int(offset):
+    if not np.isfinite(offset) or not _FIRST_VOXEL <= offset <= _LAST_START or offset != int(offset):
         raise Unsound(
-            f"the header says the voxels start at byte {offset:g}; they cannot start before byte {_FIRST_VOXEL}.",
+            f"the header says the voxels start at byte {offset:g}; not a whole number from {_FIRST_VOXEL} to {_LAST_START}.",
             "The header is damaged: export the file again.",
         )
     return Declared(shape=shape, dtype=dtype, offset=int(offset))

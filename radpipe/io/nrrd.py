@@ -104,8 +104,8 @@ def _dtype(fields: dict[str, str]) -> np.dtype:
 def _check_geometry(fields: dict[str, str]) -> None:
     directions = fields.get("space directions", fields.get("spacedirections"))
     if directions is not None:
-        vectors = np.asarray([_vector(text, "space directions") for text in re.findall(r"\([^)]*\)|\S+", directions)])
-        if vectors.shape != (3, 3):
+        vectors = [_vector(text, "space directions") for text in re.findall(r"\([^)]*\)|\S+", directions)]
+        if [len(vector) for vector in vectors] != [3, 3, 3]:
             raise Unsound("its space directions are not three vectors of three numbers.", _DAMAGED)
         check_spacing(np.linalg.norm(vectors, axis=1).tolist())
         # ITK would read a missing origin as (0, 0, 0), which is a place like any other.

@@ -1,8 +1,9 @@
 """Volume files <-> Image and Mask: NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha).
 
-ITK decodes, but only what was checked first: it reads a truncated file as zeros and turns NaN in NIfTI into zeros,
-both without a word. So the header is judged here, the bytes are counted as they are unpacked (never more than the header
-declares, and never more than a cap), and NaN is looked for in the bytes themselves.
+ITK decodes, but only what was checked first: it reads a truncated file as zeros, turns NaN in NIfTI into zeros, and fills a
+MetaImage that it cannot unpack with whatever lay in memory, all without an error. So the header is judged here, the bytes are
+counted as they are unpacked (never more than the header declares, and never more than a cap), NaN is looked for in the
+bytes themselves, and what ITK then hands out must have their checksum.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -103,7 +104,7 @@ def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
         with _opened(Path(path), form) as stream:
             promised = form.declared(stream)
         reader = _itk_reader(Path(path), form)
-        reader.ReadImageInformation()
+        _asked(reader.ReadImageInformation)
         return Header(_grid(reader, promised), promised.dtype.name)
 
 
@@ -146,16 +147,16 @@ def _read(path: Path, max_bytes: int) -> tuple[Grid, Volume]:
                 f"the header declares {_gib(promised.data_bytes)} of voxels; more than {_gib(max_bytes)} is not read.",
                 "The header is damaged, or the image must be cropped first.",
             )
-        _check_bytes(stream, promised)
+        checksum = _check_bytes(stream, promised)
     reader = _itk_reader(path, form)
-    try:
-        decoded = reader.Execute()
-    except RuntimeError as error:
-        raise _refused_by_itk(error) from error
+    decoded = _asked(reader.Execute)
     if decoded.GetNumberOfComponentsPerPixel() != 1:
         raise Unsound("it holds several values per voxel.", "Export one value per voxel.")
     # A copy, so that the array does not hang on ITK's memory; trailing dimensions of one entry go.
     voxels = sitk.GetArrayFromImage(decoded).reshape(promised.shape[::-1])
+    same_type = voxels.dtype == promised.dtype.newbyteorder("=")  # a scaled NIfTI becomes float
+    if same_type and zlib.crc32(np.ascontiguousarray(voxels, promised.dtype).data) != checksum:
+        raise Unsound("ITK reads other voxels than the file holds.", "Save the file again as .nii.gz.")
     if np.issubdtype(voxels.dtype, np.floating) and not np.isfinite(voxels).all():
         raise _not_finite(int(voxels.size - np.isfinite(voxels).sum()), voxels.size)
     return _grid(reader, promised), voxels
@@ -166,9 +167,14 @@ def _gib(count: int) -> str:
 
 
 def _format(path: Path) -> _Format:
+    try:
+        name = str(path).encode("utf-8").decode().lower()
+    except UnicodeEncodeError:
+        raise Unsound("its name is not UTF-8 text.", "Rename the file.") from None
+    if "\0" in name:
+        raise Unsound("its name holds a null character.", "Correct the path.")
     if path.is_dir():
         raise IsADirectoryError
-    name = path.name.lower()
     for suffix, form in _FORMATS.items():
         if name.endswith(suffix):
             return form
@@ -192,15 +198,16 @@ def _opened(path: Path, form: _Format) -> Iterator[IO[bytes]]:
             yield unpacked  # type: ignore[misc]
 
 
-def _check_bytes(stream: IO[bytes], promised: Declared) -> None:
-    """Count the voxels' bytes as they are unpacked, stop at what the header declares, and look for NaN on the way."""
+def _check_bytes(stream: IO[bytes], promised: Declared) -> int:
+    """Count the voxels' bytes as they are unpacked, stop at what the header declares, look for NaN on the way; their CRC-32."""
     start = stream.tell()
     if promised.offset > start:
         _skip(stream, promised.offset - start)
-    found, not_finite, rest = 0, 0, b""
+    found, not_finite, rest, checksum = 0, 0, b"", 0
     floating = np.issubdtype(promised.dtype, np.floating)
     for piece in _unpacked(stream, promised):
         found += len(piece)
+        checksum = zlib.crc32(piece, checksum)
         if found > promised.data_bytes:
             raise Unsound(
                 f"the header declares {promised.data_bytes} bytes of voxels, but more follow.",
@@ -219,6 +226,7 @@ def _check_bytes(stream: IO[bytes], promised: Declared) -> None:
         )
     if not_finite:
         raise _not_finite(not_finite, promised.data_bytes // promised.dtype.itemsize)
+    return checksum
 
 
 def _skip(stream: IO[bytes], count: int) -> None:
@@ -234,16 +242,28 @@ def _unpacked(stream: IO[bytes], promised: Declared) -> Iterator[bytes]:
         with gzip.GzipFile(fileobj=stream) as inner:
             yield from iter(lambda: inner.read(_PIECE), b"")
     elif promised.packing == "zlib":
-        unpack = zlib.decompressobj()
-        for packed in iter(lambda: stream.read(_PIECE), b""):
-            while packed:
-                yield unpack.decompress(packed, _PIECE)
-                packed = unpack.unconsumed_tail
-            if unpack.eof:
-                return
-        raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+        yield from _inflated(stream, promised.packed_bytes)
     else:
         yield from iter(lambda: stream.read(_PIECE), b"")
+
+
+def _inflated(stream: IO[bytes], packed_bytes: int | None) -> Iterator[bytes]:
+    unpack = zlib.decompressobj()
+    found = 0
+    for packed in iter(lambda: stream.read(_PIECE), b""):
+        found += len(packed)
+        while packed:
+            yield unpack.decompress(packed, _PIECE)
+            packed = unpack.unconsumed_tail
+        if unpack.unused_data:
+            raise zlib.error("bytes follow after the end of the compressed data")
+    if not unpack.eof:
+        raise EOFError("the end of the compressed data is missing")
+    # ITK unpacks as many bytes as the header says, and leaves the rest of the volume as it finds it in memory.
+    if packed_bytes is not None and packed_bytes != found:
+        raise Unsound(
+            f"the header declares {packed_bytes} bytes of compressed voxels and {found} are there.", "Export the file again."
+        )
 
 
 def _not_finite(count: int, of: int) -> Unsound:
@@ -259,12 +279,15 @@ def _itk_reader(path: Path, form: _Format) -> sitk.ImageFileReader:
     return reader
 
 
-def _refused_by_itk(error: RuntimeError) -> Unsound:
-    text = str(error)
-    if "orthonormal" in text:
-        return Unsound(*_SHEARED)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return Unsound(f"ITK cannot read it ({lines[-1] if lines else 'no reason given'}).", "Export the file again.")
+def _asked(of_itk: Callable[[], Any]) -> Any:
+    """The answer; Unsound with ITK's reason where it refuses."""
+    try:
+        return of_itk()
+    except RuntimeError as error:
+        if "orthonormal" in str(error):
+            raise Unsound(*_SHEARED) from error
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise Unsound(f"ITK cannot read it ({lines[-1] if lines else 'no reason given'}).", "Export the file again.") from error
 
 
 def _grid(reader: sitk.ImageFileReader, promised: Declared) -> Grid:

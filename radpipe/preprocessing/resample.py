@@ -52,10 +52,14 @@ def resample_mask(mask: Mask, grid: Grid) -> Mask:
     voxels = _resample(mask.voxels.astype(np.uint8), mask.grid, grid, "nearest", beyond_edge=False).astype(bool)
     if mask.voxels.any() and not voxels.any():
         raise EmptyRoiError(
-            f"the region ({int(mask.voxels.sum())} voxels) vanishes at {grid.spacing_mm[::-1]} mm (x, y, z).",
+            f"the region ({int(mask.voxels.sum())} voxels) vanishes at {_mm(grid.spacing_mm[::-1])} mm (x, y, z).",
             hint="Choose a finer preprocessing.spacing_mm.",
         )
     return Mask(grid, voxels)
+
+
+def _mm(spacing: Triple) -> str:
+    return " x ".join(f"{value:g}" for value in spacing)
 
 
 def _resample(voxels: Volume, old: Grid, new: Grid, interpolation: str, *, beyond_edge: bool) -> Volume:

@@ -10,10 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image
 from radpipe.errors import FileProblem, RunError
 from radpipe.io.files import atomic_write, sha256_file, write_bytes
+from radpipe.io.volumes import write_image
 
 
 def test_the_file_appears_whole_with_the_permissions_of_any_new_file(tmp_path: Path) -> None:
@@ -75,6 +79,10 @@ def test_a_full_disk(tmp_path: Path) -> None:
         with pytest.raises(RunError, match="disk is full") as caught:
             write_bytes(disk / "large", bytes(1_000_000))
         assert caught.value.path == str(disk / "large") and "Free some space" in caught.value.hint
+        noise = np.random.default_rng(0).standard_normal((64, 64, 64))
+        for name in ("image.nii", "image.nii.gz"):
+            with pytest.raises(RunError, match="disk is full"):
+                write_image(disk / name, Image(Grid(noise.shape, (1.0, 1.0, 1.0)), noise))
         assert [path.name for path in disk.iterdir()] == ["small"]
         write_bytes(disk / "next", bytes(1000))
     finally:

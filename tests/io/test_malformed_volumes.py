@@ -5,6 +5,7 @@ SimpleITK reads many of these without a word; RELIABILITY.md says which.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import struct
@@ -86,10 +87,11 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "spacing nan": (lambda: patched(PIXDIM + 12, "f", NAN), "spacing is 1 x 1.5 x nan mm"),
     "spacing infinite": (lambda: patched(PIXDIM + 4, "f", INF), "spacing is inf x 1.5 x 3 mm"),
     "offset nan": (lambda: patched(VOX_OFFSET, "f", NAN), "start at byte nan"),
-    "offset in the header": (lambda: patched(VOX_OFFSET, "f", 100), "start at byte 100"),
+    "offset in the header": (lambda: patched(VOX_OFFSET, "f", 100), "start at byte 100; not"),
     "offset fractional": (lambda: patched(VOX_OFFSET, "f", 352.5), "start at byte 352.5"),
     "offset later": (lambda: patched(VOX_OFFSET, "f", 368), "cut off"),
     "offset beyond the end": (lambda: patched(VOX_OFFSET, "f", 1e6), "ends before its voxels begin"),
+    "offset a gigabyte on": (lambda: patched(VOX_OFFSET, "f", 1e9), "start at byte 1e"),
     "slope nan": (lambda: patched(SLOPE, "f", NAN), "scl_slope nan"),
     "slope infinite": (lambda: patched(SLOPE, "f", INF), "scl_slope inf"),
     "intercept nan": (lambda: patched(INTER, "f", NAN), "scl_inter nan"),
@@ -157,6 +159,22 @@ def test_files_that_are_no_files(tmp_path: Path) -> None:
             assert caught.value.path == str(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a\0.nii", "\udc80.nii", "no/such/folder.nii", "x" * 300 + ".nii"])
+def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
+    for read in (read_image, read_mask, read_header):
+        with pytest.raises(FileProblem):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["Größe 1.nii.gz", "a\nb.nii.gz", "…/日本.nrrd", "X.NII.GZ", "-rf.mha"])
+def test_names_that_files_have(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    kind = {"gz": "x.nii.gz", "GZ": "x.nii.gz", "nrrd": "x.nrrd", "mha": "x.mha"}[name.rsplit(".", 1)[1]]
+    path.write_bytes(whole_files()[kind])
+    np.testing.assert_array_equal(read_image(path).voxels, VOXELS)
+
+
 def test_permission_denied_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -176,8 +194,8 @@ MHA = (
     b"TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 10 -20 30\nElementSpacing = 1 1.5 3\nDimSize = 6 5 4\n"
     b"ElementType = MET_SHORT\nElementDataFile = LOCAL\n"
 )
-MHA_ZLIB = MHA.replace(b"CompressedData = False", b"CompressedData = True")
 DATA = VOXELS.tobytes()
+MHA_ZLIB = MHA.replace(b"Data = False", b"Data = True\nCompressedDataSize = %d" % len(zlib.compress(DATA)))
 
 
 def test_the_two_other_formats_by_hand_are_read(tmp_path: Path) -> None:
@@ -197,6 +215,7 @@ TEXT_FORMATS = {
     "nrrd zero spacing": ("a.nrrd", NRRD.replace(b"(0,1.5,0)", b"(0,0,0)") + DATA, "spacing is 1 x 0 x 3 mm"),
     "nrrd no spacing": ("a.nrrd", NRRD.replace(b"space directions", b"# none") + DATA, "no voxel spacing"),
     "nrrd sheared": ("a.nrrd", NRRD.replace(b"(0,1.5,0)", b"(0.5,1.5,0)") + DATA, "right angles"),
+    "nrrd vectors": ("a.nrrd", NRRD.replace(b"(0,1.5,0)", b"(0,1.5)") + DATA, "not three vectors of three numbers"),
     "nrrd origin": ("a.nrrd", NRRD.replace(b"(10,-20,30)", b"(10,inf,30)") + DATA, "not finite"),
     "nrrd 2d": ("a.nrrd", NRRD.replace(b"dimension: 3", b"dimension: 2").replace(b"6 5 4", b"6 20") + DATA, "2D image"),
     "nrrd 4d": ("a.nrrd", NRRD.replace(b"dimension: 3", b"dimension: 4").replace(b"6 5 4", b"2 3 5 4") + DATA, "4D file"),
@@ -230,8 +249,12 @@ TEXT_FORMATS = {
     "mha text voxels": ("a.mha", MHA.replace(b"BinaryData = True", b"BinaryData = False") + DATA, "as text"),
     "mha type": ("a.mha", MHA.replace(b"MET_SHORT", b"MET_OTHER") + DATA, "MET_OTHER"),
     "mha zlib cut": ("a.mha", MHA_ZLIB + zlib.compress(DATA)[:-6], "cut off"),
-    "mha zlib less": ("a.mha", MHA_ZLIB + zlib.compress(DATA[:-2]), "cut off"),
+    "mha zlib less": ("a.mha", MHA_ZLIB + zlib.compress(DATA[:-2]), "cut off|compressed voxels"),
     "mha zlib junk": ("a.mha", MHA_ZLIB + DATA, "damaged"),
+    "mha zlib more": ("a.mha", MHA_ZLIB + zlib.compress(DATA) + b"x", "damaged"),
+    "mha zlib length": ("a.mha", MHA_ZLIB.replace(b"Size = 2", b"Size = 1") + zlib.compress(DATA), "bytes of compressed voxels"),
+    "mha zlib unsaid": ("a.mha", MHA_ZLIB.replace(b"CompressedDataSize", b"Comment") + zlib.compress(DATA), "not give 'Compr"),
+    "mha zlib denied": ("a.mha", MHA_ZLIB.replace(b"CompressedData =", b"Comment =") + DATA, "not compressed"),
     "mha bomb": ("a.mha", MHA.replace(b"6 5 4", b"60000 50000 40000") + DATA, "GiB of voxels"),
 }  # fmt: skip
 
@@ -290,12 +313,21 @@ def test_changed_bytes_give_an_image_or_a_reason(tmp_path: Path, name: str, data
         assert error.path and error.problem and error.hint  # noqa: PT017
     else:
         assert np.isfinite(image.voxels).all() and min(image.grid.spacing_mm) > 0
-        # A header that was changed to another sound one is beyond any reader; one that promises other bytes is not.
-        assert image.voxels.size * read_header_itemsize(path) == len(DATA)
+        # A header that was changed to another sound one is beyond any reader; voxels that are not the file's bytes are not.
+        assert image.voxels.size * np.dtype(read_header(path).dtype).itemsize == len(DATA)
+        if image.voxels.dtype == read_header(path).dtype:  # not scaled
+            stored = payloads(bytes(content))
+            assert image.voxels.tobytes() in stored or image.voxels.byteswap().tobytes() in stored
 
 
-def read_header_itemsize(path: Path) -> int:
-    return np.dtype(read_header(path).dtype).itemsize
+def payloads(content: bytes) -> list[bytes]:
+    """The last bytes of the file, and of whatever begins like gzip or zlib in it, unpacked in one go."""
+    found = [content]
+    for mark in (b"\x1f\x8b", b"\x78\x9c"):
+        for start in (place for place in range(len(content)) if content.startswith(mark, place)):
+            with contextlib.suppress(zlib.error):
+                found.append(zlib.decompressobj(wbits=47).decompress(content[start:]))
+    return [data[-len(DATA) :] for data in found]
 
 
 def test_a_decompression_bomb_costs_neither_time_nor_memory(tmp_path: Path) -> None:
