@@ -100,7 +100,7 @@ def _try_once(spec: dict[str, Any], servers: Servers, costs: dict[str, Any]) -> 
     store = Store(spec["store"], spec["session"])
     workdir = store.begin(spec["stage"], spec["key"])
     try:
-        request = {name: spec[name] for name in ("stage", "key", "function", "payload", "timeout_s")}
+        request = {name: spec[name] for name in ("stage", "key", "function", "payload", "timeout_s", "preload")}
         try:
             with servers.borrow(spec["preload"]) as server:
                 ended = server.run({**request, "workdir": str(workdir)}, spec["memory_mb"])

@@ -48,6 +48,7 @@ def serve(requests: socket.socket, alive: int, kind: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to handle
     die_with_parent(int(os.environ["RADPIPE_WORKER"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import radpipe.io.store  # noqa: F401  for every child
     from radpipe.stages import _preload
 
     _preload.load(kind)
@@ -129,8 +130,8 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
 
     workdir = Path(request["workdir"])
     try:
-        if not _preload.LOADED:
-            raise RuntimeError("the fork server has not preloaded")
+        if not set(_preload.KINDS[request["preload"]]) <= set(_preload.KINDS.get(_preload.loaded, ())) or not _preload.loaded:
+            raise RuntimeError(f"the fork server has loaded {_preload.loaded!r}, not {request['preload']!r}")
         module, _, attribute = request["function"].partition(":")
         row = getattr(import_module(module), attribute)(request["payload"], workdir)
         seal(request["stage"], request["key"], workdir, row)

@@ -76,7 +76,7 @@ def map_tasks(
     """Every task's result: found in the store by its key, or computed by ``function(payload, workdir) -> row`` in a child.
 
     function : "package.module:attribute"; it writes files into workdir only, and returns a row of JSON values.
-    preload : "light" or "torch", what the children's server has loaded. rerun : the command that runs a failed task again.
+    preload : "bare", "light" or "torch": what is loaded before the fork. rerun : the command that runs a failed task again.
     A task that fails is a row in ``failures`` and costs no other. RunError where none could fare better (disk full, workers
     that do not start), and where ids repeat.
     """

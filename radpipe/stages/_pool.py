@@ -94,6 +94,7 @@ class Pool:
             self._servers = Servers()
             return
         import dask.config
+        import distributed  # noqa: F401  its defaults must be there before ours go over them, or leaving ours removes both
 
         self._stack.enter_context(dask.config.set(_dask_settings(scratch)))
         if self.scheduler == "local":
@@ -120,7 +121,7 @@ class Pool:
             self._client.wait_for_workers(self.workers, timeout=120)
         except Exception as error:
             self.close(patient=False)
-            hint = "Rerun with --scheduler processes, which does without Dask."
+            hint = "Rerun with --scheduler processes (no Dask); in a script, start it under if __name__ == '__main__'."
             raise RunError(
                 f"the {self.workers} workers could not be started ({type(error).__name__}: {error}).", hint=hint
             ) from error
@@ -131,7 +132,7 @@ class Pool:
         from radpipe import __version__
 
         try:
-            self._client = Client(self.scheduler, set_as_default=False, timeout=30)  # type: ignore[no-untyped-call]
+            self._client = Client(self.scheduler, set_as_default=False, timeout=15)  # type: ignore[no-untyped-call]
             self._client.wait_for_workers(1, timeout=60)
             versions = self._client.run(_radpipe_version)
         except Exception as error:

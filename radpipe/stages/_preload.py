@@ -53,9 +53,9 @@ TORCH = (
     "radpipe.models.logistic",
     "radpipe.models.xgboost",
 )
-KINDS = {"light": LIGHT, "torch": (*LIGHT, *TORCH)}
+KINDS: dict[str, tuple[str, ...]] = {"bare": (), "light": LIGHT, "torch": (*LIGHT, *TORCH)}
 
-LOADED: list[str] = []  # what this process has preloaded; a case asserts that it is not empty
+loaded = ""  # the kind that this process has loaded whole; a case asserts it
 
 
 def load(kind: str) -> None:
@@ -65,11 +65,12 @@ def load(kind: str) -> None:
         raise RuntimeError(f"the fork server was started without {', '.join(missing)}")
     for name in KINDS[kind]:
         import_module(name)
-    import SimpleITK
+    if "SimpleITK" in KINDS[kind]:
+        import SimpleITK
 
-    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # type: ignore[no-untyped-call]
-    import_module("radpipe.features.extract").warm_up()
-    if kind == "torch":
+        SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # type: ignore[no-untyped-call]
+        import_module("radpipe.features.extract").warm_up()
+    if "torch" in KINDS[kind]:
         import torch
 
         torch.set_num_threads(1)
@@ -77,4 +78,5 @@ def load(kind: str) -> None:
     # What is loaded stays: without this, a case's first collection touches, and so copies, every page it shares with us.
     gc.collect()
     gc.freeze()
-    LOADED.extend(KINDS[kind])
+    global loaded
+    loaded = kind

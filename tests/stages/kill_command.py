@@ -34,7 +34,13 @@ def main(out: str, scheduler: str = "local", cases: str = "20", seconds: str = "
                     for n in range(int(cases))
                 ]
                 result = map_tasks(
-                    tasks, stage=stage, function="task_functions:work", pool=pool, store=store, progress=Progress()
+                    tasks,
+                    stage=stage,
+                    function="task_functions:work",
+                    pool=pool,
+                    store=store,
+                    progress=Progress(),
+                    preload="bare",
                 )
                 reconcile(stage, [task.task_id for task in tasks], result.done, [])
                 rows = {task_id: stored.row for task_id, stored in result.done.items()}

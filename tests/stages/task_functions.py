@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from radpipe.errors import FileProblem
+from radpipe.stages import _preload
 
 
 def work(payload: dict[str, Any], workdir: Path) -> dict[str, Any]:
@@ -129,13 +131,15 @@ def stop_worker(payload: dict[str, Any], workdir: Path) -> dict[str, Any]:
 
 def facts(payload: dict[str, Any], workdir: Path) -> dict[str, Any]:
     """What the child was given."""
+    modules = list(sys.modules)
     import resource
 
     import numpy as np
     import SimpleITK
 
     return {
-        "preloaded": __import__("radpipe.stages._preload", fromlist=["x"]).LOADED,
+        "preloaded": _preload.loaded,
+        "modules": modules,
         "threads": {name: os.environ[name] for name in os.environ if name.endswith(("_NUM_THREADS", "_OF_THREADS"))},
         "itk": SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads(),
         "core": resource.getrlimit(resource.RLIMIT_CORE)[0],

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +41,7 @@ def task(n: int, do: str = "good", **more: Any) -> Task:
 
 
 def run(tasks: list[Task], store: Store, pool: Pool, **more: Any) -> MapResult:
-    return map_tasks(tasks, stage="extract", function=FUNCTION, pool=pool, store=store, **more)
+    return map_tasks(tasks, stage="extract", function=FUNCTION, pool=pool, store=store, **{"preload": "bare", **more})
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -105,8 +110,9 @@ def test_poison_is_classed_and_costs_no_other(scheduler: str, store: Store, pool
 
 
 def test_limits_threads_and_preload_of_a_child(store: Store, pool: Pool) -> None:
-    row = run([task(1, "facts")], store, pool).done["case 1"].row
-    assert "numpy" in row["preloaded"] and "SimpleITK" in row["preloaded"]
+    row = run([task(1, "facts")], store, pool, preload="light").done["case 1"].row
+    assert row["preloaded"] == "light"
+    assert {"numpy", "SimpleITK", "numba", "radpipe.features.extract"} <= set(row["modules"])
     assert {"OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"} <= set(row["threads"])
     assert set(row["threads"].values()) == {"1"}
     assert (row["itk"], row["core"], row["cpu_s"]) == (1, 0, 150)
@@ -199,6 +205,65 @@ def test_a_frozen_worker_is_noticed_and_its_work_done_again(store: Store, tmp_pa
     assert descendants() <= before
 
 
+@pytest.fixture
+def scheduler_of_others(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler and two nannies with a worker each, started as somebody else would; their address and the nannies."""
+    where = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(where), "--host", "127.0.0.1",
+              "--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path)]  # fmt: skip
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [subprocess.Popen([*dask, "--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(where)], **quiet)]
+    nannies = [subprocess.Popen(worker, **quiet) for _ in range(2)]
+    try:
+        until = time.monotonic() + 60
+        while not where.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        yield json.loads(where.read_text())["address"], nannies
+    finally:
+        for process in [*nannies, *started]:
+            process.kill()
+            process.wait()
+
+
+def test_a_scheduler_elsewhere_and_a_nanny_killed(
+    store: Store, scheduler_of_others: tuple[str, list[subprocess.Popen[bytes]]]
+) -> None:
+    address, nannies = scheduler_of_others
+    with Pool(scheduler=address, stall_s=60) as pool:
+        result = run([task(n) for n in range(6)], store, pool)
+        assert len(result.done) == 6 and not result.failures
+        killer = threading.Timer(1.0, nannies[0].kill)
+        killer.start()
+        result = run([task(n, seconds=0.2) for n in range(10, 30)], store, pool)
+        killer.join()
+    assert len(result.done) == 20 and not result.failures
+    assert nannies[1].poll() is None  # it is theirs, and goes on
+
+
+def test_a_scheduler_that_is_not_there(store: Store) -> None:
+    with (
+        Pool(scheduler="tcp://127.0.0.1:1") as pool,
+        pytest.raises(RunError, match=r"tcp://127.0.0.1:1 cannot be used \(Timed out"),
+    ):
+        run([task(1)], store, pool)
+
+
+def test_one_process_can_run_one_pool_after_another() -> None:
+    """Dask's configuration is one for the process: a pool that ends must leave it as it was."""
+    script = """
+import dask.config
+from radpipe.stages._pool import Pool
+if __name__ == "__main__":
+    for _ in range(2):
+        with Pool(1) as pool:
+            pool.start("/tmp")
+        assert dask.config.get("distributed.scheduler.allowed-failures") == 3
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
 def test_nothing_listens_to_other_machines(store: Store, pool: Pool) -> None:
     run([task(1)], store, pool)
     ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
@@ -232,3 +297,26 @@ def test_reconcile() -> None:
     for done, failed in ((["a"], ["b"]), (["a", "b", "c", "c"], []), (["a", "b"], ["b", "c"]), (["a", "b", "c", "d"], [])):
         with pytest.raises(RunError, match="extract: 3 cases went in"):
             reconcile("extract", ["a", "b", "c"], done, failed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["segfault", "exit", "hang", "eats memory"])
+def test_three_poison_among_two_hundred_five_times(name: str, tmp_path: Path, pool: Pool) -> None:
+    """RELIABILITY R6: all others done, the three classed, and no longer than a clean run and three time limits."""
+    do, more, kind, _ = POISONS[name]
+    poison = {17: do, 90: do, 171: do}
+
+    def measure(tasks: list[Task], where: str) -> tuple[MapResult, float]:
+        began = time.monotonic()
+        with Store(tmp_path / where) as store:
+            return run(tasks, store, pool), time.monotonic() - began
+
+    _, clean = measure([task(n) for n in range(200)], "clean")
+    for repeat in range(5):
+        mixed = [task(n, poison[n], **more) if n in poison else task(n) for n in range(200)]
+        result, wall = measure(mixed, f"mixed{repeat}")
+        assert len(result.done) == 197
+        assert [(row["case_id"], row["error"]) for row in result.failures] == [(f"case {n}", kind) for n in poison]
+        # Clean runs differ by a half on a busy machine; an eater needs a second or two to its limit.
+        assert wall <= 1.5 * clean + 3 * more.get("timeout_s", 3.0)
