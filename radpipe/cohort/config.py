@@ -7,9 +7,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from radpipe.core.settings import Settings
-from radpipe.core.tables import COHORT
 
-RESERVED = frozenset(column.name for column in COHORT.columns)
+# The cohort table's own columns; written out because its schema lives with pandas, which reading a workflow need not import.
+RESERVED = frozenset(
+    {
+        "case_id", "patient_id", "modality", "image_path", "mask_path", "label", "outcome", "image_sha256", "mask_sha256",
+        "mask_volume_ml",
+    }
+)  # fmt: skip
 
 
 class CohortSettings(Settings):

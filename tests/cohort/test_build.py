@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -7,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from radpipe.cohort.build import make_cases, read_manifest
-from radpipe.cohort.config import CohortSettings, SplitSettings
+from radpipe.cohort.config import RESERVED, CohortSettings, SplitSettings
+from radpipe.core.tables import COHORT
 from radpipe.errors import CohortError, FileProblem, RadpipeError
 from radpipe.io.tables import read_text_table
 
@@ -233,6 +236,15 @@ def test_clinical_columns_may_have_gaps_and_category_numbers_are_numbers(rows, t
     rows[0] |= {"age": "NA", "stage": ""}
     good, _ = read(rows, tmp_path)
     assert good["age"].isna().tolist()[:2] == [True, False] and good["stage"].isna().tolist()[:2] == [True, False]
+
+
+def test_reserved_names_are_the_cohort_table_s() -> None:
+    assert {column.name for column in COHORT.columns} == RESERVED
+
+
+def test_settings_are_read_without_pandas() -> None:
+    code = "import sys, radpipe.cohort.config, radpipe.preprocessing.config; print({'pandas', 'SimpleITK'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 @pytest.mark.parametrize(
