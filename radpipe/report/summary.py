@@ -49,6 +49,7 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "verdict": words.verdict(primary, design),
         "primary": primary,
         "models": models,
+        "baseline": _baseline(models),
         "chance": [_against_chance(m) for m in models if m["metrics"].get("auc")],
         "images_add": {**words.images_add(pairs, image_models, references, 1 - alpha), "pairs": pairs},
         "cohort": cohort,
@@ -92,6 +93,14 @@ def _question(inputs: ReportInputs, models: list[dict[str, Any]], outcome: str) 
         which = f"Which predicts {outcome} better: {a['what']} ({a['label']}), or {b['what']} ({b['label']})?"
         return f"{which} And do images add anything beyond what is known without them?"
     return f"How well do these models predict {outcome}, and do images add anything beyond what is known without them?"
+
+
+def _baseline(models: list[dict[str, Any]]) -> dict[str, float] | None:
+    """What no model at all reaches: the share of events, and the Brier score of giving everyone that risk."""
+    for m in models:
+        if m["metrics"].get("brier_reference"):
+            return {"prevalence": m["metrics"]["prevalence"]["value"], "brier": m["metrics"]["brier_reference"]["value"]}
+    return None
 
 
 def _against_chance(model: dict[str, Any]) -> dict[str, Any]:
@@ -199,6 +208,6 @@ def _outlines(segmentation: dict[str, Any]) -> dict[str, str]:
     return {
         "title": "Cross-fitted outlines",
         "text": "Every patient’s outline comes from a network that never saw that patient. The networks were trained once for "
-        "the study, on other patients’ outlines and never on outcomes, so a training patient’s outline may come from a network that "
-        "learnt from a test patient’s outline. “nesting: full” in the workflow removes that, at many times the cost.",
+        "the study, on other patients’ outlines and never on outcomes, so a training patient’s outline may come from a network "
+        "that learnt from a test patient’s outline. “nesting: full” in the workflow removes that, at many times the cost.",
     }

@@ -229,5 +229,6 @@ def images_add(pairs: list[dict[str, Any]], image_models: list[str], references:
                 f"That is not the same as showing that images add nothing: advantages of up to {number(min(best, 1.0))} lie "
                 f"inside the {percent(level)} intervals below."
             )
-    sentences.append("These comparisons are exploratory and adjusted for their number (Holm), unless one is the primary pair.")
+    apart = ", except the primary pair" if any(pair["primary"] for pair in pairs) else ""
+    sentences.append(f"These comparisons are exploratory, and adjusted for the number of all comparisons (Holm){apart}.")
     return {"kind": kind, "headline": headline, "sentences": sentences}

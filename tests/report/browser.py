@@ -35,10 +35,10 @@ INSPECT = """(async () => {
     height: document.documentElement.scrollHeight,
     broken: [...document.images].filter(i => !(i.complete && i.naturalWidth > 0)).map(i => i.alt),
     images: document.images.length, charts: document.querySelectorAll('svg.chart').length,
-    nameless: [...document.images].filter(i => !i.alt.trim()).length
-      + [...document.querySelectorAll('svg.chart')].filter(s => !document.getElementById(s.getAttribute('aria-labelledby'))).length,
+    nameless: [...document.images].filter(i => !i.alt.trim()).length + [...document.querySelectorAll('svg.chart')]
+      .filter(chart => !document.getElementById(chart.getAttribute('aria-labelledby'))).length,
     ids: [...document.querySelectorAll('[id]')].map(e => e.id).filter((id, at, all) => all.indexOf(id) !== at).slice(0, 5),
-    dead: [...document.querySelectorAll('a[href^="#"]')].filter(a => !document.querySelector(a.getAttribute('href'))).map(a => a.hash),
+    dead: [...document.querySelectorAll('a[href^="#"]')].map(a => a.hash).filter(hash => !document.querySelector(hash)),
   };
 })()"""
 
@@ -86,7 +86,8 @@ def look_at(
         raise FileNotFoundError("no browser found; set CHROMIUM")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
-            browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+            browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            "--hide-scrollbars",
             "--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0",
             f"--user-data-dir={profile}", "about:blank",
         ]  # fmt: skip
