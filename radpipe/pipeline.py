@@ -20,8 +20,8 @@ from types import ModuleType
 import yaml
 
 from radpipe.config import Workflow
-from radpipe.errors import RadpipeError
-from radpipe.io.files import atomic_write
+from radpipe.errors import RadpipeError, RunError
+from radpipe.io.files import _cannot_write, atomic_write
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
 from radpipe.stages import cohort, compare, evaluate, extract, preprocess, report, segment, select, train
@@ -30,6 +30,7 @@ from radpipe.stages._progress import Progress
 from radpipe.stages.context import Context, StageResult
 
 STAGES: tuple[ModuleType, ...] = (cohort, preprocess, segment, extract, select, train, evaluate, compare, report)
+LOG = logging.getLogger("radpipe.pipeline")
 IMAGE_STAGES = ("preprocess", "segment")
 
 
@@ -69,7 +70,19 @@ def run(
 
 def _run_stage(stage: ModuleType, context: Context) -> StageResult:
     context.progress.start_stage(stage.NAME)
-    result: StageResult = stage.run(context)
+    try:
+        result: StageResult = stage.run(context)
+    except (RadpipeError, MemoryError):
+        raise
+    except OSError as error:
+        raise _cannot_write(Path(error.filename or context.folder.path), error) from error
+    except Exception as error:
+        # A fault of ours: the user gets one line and where the rest is; the log gets the traceback.
+        LOG.exception("stage %s", stage.NAME)
+        raise RunError(
+            f"stage {stage.NAME} met a fault in radpipe ({type(error).__name__}: {error}).",
+            hint="Please report it with this file; what is done so far is kept.", path=context.folder.log, kind="unexpected",
+        ) from error  # fmt: skip
     context.progress.end_stage(stage.NAME, _in_words(result))
     return result
 
@@ -127,6 +140,3 @@ def _logging_to(path: Path) -> Iterator[None]:
 def stage_names() -> Sequence[str]:
     """In the order of the flow."""
     return [stage.NAME for stage in STAGES]
-
-
-__all__ = ["STAGES", "RadpipeError", "RunResult", "open_run", "run", "stage_names"]

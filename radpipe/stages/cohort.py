@@ -81,14 +81,14 @@ def run(context: Context) -> StageResult:
             checked[case_id] = {"image_sha256": image_sha, "mask_sha256": mask_sha, **stored.row}
     else:
         checked = {case_id: {"image_sha256": "", "mask_sha256": "", "mask_volume_ml": 0.0} for case_id in rows["case_id"]}
+    made = [{**row, **checked[row["case_id"]]} for row in rows.to_dict("records") if row["case_id"] in checked]
+    result_row = context.finish(NAME, expected, list(checked), failures)
     if not checked:
         raise CohortError(
             f"no case can be used: all {len(failures)} failed.",
             hint="See failures.csv in the output folder.",
             path=manifest_path(workflow),
         )
-    made = [{**row, **checked[row["case_id"]]} for row in rows.to_dict("records") if row["case_id"] in checked]
-    result_row = context.finish(NAME, expected, list(checked), failures)
     cohort = context.write(tables.COHORT, made, csv=True)
     splits = draw_splits(cohort[["case_id", "patient_id", "outcome"]], workflow.splits, workflow.seed)
     context.write(tables.SPLITS, splits)
