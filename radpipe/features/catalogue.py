@@ -5,6 +5,7 @@ of the family. Order within a family is PyRadiomics' order of output (by name; t
 Tags: IBSI reference manual, doi:10.1148/radiol.2020191145, https://ibsi.readthedocs.io. A tag says that the quantity
 is the same by definition; discretisation and averaging follow PyRadiomics.
 """
+# ruff: noqa: E501 (a table: one feature a line)
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ def weighted_sum(matrices: Sequence[Cells], weights: FloatArray) -> Cells:
     codes = np.concatenate([cells.codes for cells in matrices])
     values = np.concatenate([cells.weight * weight for cells, weight in zip(matrices, weights, strict=True)])
     found, place = np.unique(codes, return_inverse=True)
-    return Cells(found, np.bincount(place, weights=values, minlength=found.size), matrices[0].n_columns)
+    weight = np.bincount(place, weights=values, minlength=found.size).astype(np.float64)
+    return Cells(found, weight, matrices[0].n_columns)
 
 
 def distance_mm(angles: IntArray, spacing_mm: Sequence[float], norm: str) -> FloatArray:

@@ -45,7 +45,9 @@ def _entry(column: str, source: str, key: str) -> dict[str, Any]:
         family: FeatureFamily = lookup(FAMILIES, family_name, "feature class")
         feature = family.feature(name)
     except (KeyError, ConfigError) as error:
-        raise ConfigError(f"{column!r} is no feature radpipe knows.", hint="Columns are <imageType>_<class>_<Feature>.") from error
+        raise ConfigError(
+            f"{column!r} is no feature radpipe knows.", hint="Columns are <imageType>_<class>_<Feature>."
+        ) from error
     return {
         "name": column,
         "image_type": image_type,

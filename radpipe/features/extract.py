@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -113,9 +114,9 @@ def resegmented(voxels: Volume, region: BoolVolume, box: Box, setting: ImageSett
     assert setting.resegmentRange is not None
     part = region[box].copy()
     values = voxels[box][part]
-    bounds = sorted(setting.resegmentRange)
+    bounds: list[Any] = sorted(setting.resegmentRange)
     if setting.resegmentMode == "relative":
-        bounds = [values.max() * bound for bound in bounds]
+        bounds = [values.max() * bound for bound in bounds]  # in the image's dtype, as PyRadiomics
     elif setting.resegmentMode == "sigma":
         mean, deviation = np.mean(values), np.std(values)
         bounds = [mean + deviation * bound for bound in bounds]
@@ -126,7 +127,7 @@ def resegmented(voxels: Volume, region: BoolVolume, box: Box, setting: ImageSett
     if left <= 1:
         limits = " to ".join(f"{float(bound):g}" for bound in bounds)
         raise EmptyRoiError(
-            f"resegmentRange {list(setting.resegmentRange)} ({setting.resegmentMode}: {limits}) leaves {left} of {values.size} voxels.",
+            f"resegmentRange ({setting.resegmentMode}; {limits}) leaves {left} of {values.size} voxels.",
             hint="Widen resegmentRange, or exclude the case.",
         )
     part[part] = keep

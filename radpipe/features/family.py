@@ -47,5 +47,5 @@ class FeatureFamily:
         """The natural scale of a feature, given the family's values (name -> value) of the same region."""
         scale = self.feature(name).scale
         if isinstance(scale, tuple):
-            return abs(values.get(scale[0], 0.0)) ** scale[1]
+            return float(abs(values.get(scale[0], 0.0)) ** scale[1])
         return scale

@@ -12,9 +12,10 @@ from radpipe.typing import IntArray
 
 _ORDER = (
     "SmallDependenceEmphasis", "LargeDependenceEmphasis", "GrayLevelNonUniformity", "", "DependenceNonUniformity",
-    "DependenceNonUniformityNormalized", "", "GrayLevelVariance", "DependenceVariance", "DependenceEntropy", "LowGrayLevelEmphasis",
-    "HighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis", "SmallDependenceHighGrayLevelEmphasis",
-    "LargeDependenceLowGrayLevelEmphasis", "LargeDependenceHighGrayLevelEmphasis",
+    "DependenceNonUniformityNormalized", "", "GrayLevelVariance", "DependenceVariance", "DependenceEntropy",
+    "LowGrayLevelEmphasis", "HighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis",
+    "SmallDependenceHighGrayLevelEmphasis", "LargeDependenceLowGrayLevelEmphasis",
+    "LargeDependenceHighGrayLevelEmphasis",
 )  # fmt: skip
 
 

@@ -49,15 +49,15 @@ class _Strict(Settings):
 class TextureSettings(_Strict):
     """What can differ by image type: everything applied at or after the filter."""
 
-    binWidth: float = Field(25.0, gt=0)
+    binWidth: float = Field(default=25.0, gt=0)
     """Width of a grey level, in the image's unit; edges lie at its multiples."""
-    binCount: int | None = Field(None, gt=0, le=MOST_LEVELS)
+    binCount: int | None = Field(default=None, gt=0, le=MOST_LEVELS)
     """Number of grey levels between the region's minimum and maximum; in place of binWidth."""
-    distances: tuple[PositiveInt, ...] = Field((1,), min_length=1, max_length=20)
+    distances: tuple[PositiveInt, ...] = Field(default=(1,), min_length=1, max_length=20)
     """Offsets of GLCM, GLDM and NGTDM, voxels (largest component)."""
     force2D: bool = False
     """Offsets within the planes across force2Ddimension only."""
-    force2Ddimension: int = Field(0, ge=0, le=2)
+    force2Ddimension: int = Field(default=0, ge=0, le=2)
     """Axis left out with force2D: 0 z, 1 y, 2 x."""
     weightingNorm: Literal["manhattan", "euclidean", "infinity", "no_weighting"] | None = None
     """GLCM and GLRLM: how directions are weighted before they are added; None takes the mean of their values."""
@@ -65,7 +65,7 @@ class TextureSettings(_Strict):
     """Added to intensities for Energy, TotalEnergy and RootMeanSquared, in the image's unit."""
     symmetricalGLCM: bool = True
     """Count every pair both ways."""
-    gldm_a: int = Field(0, ge=0)
+    gldm_a: int = Field(default=0, ge=0)
     """Levels that differ by at most this are alike in GLDM."""
 
     @field_validator("distances", mode="before")
@@ -86,27 +86,27 @@ class ImageSettings(TextureSettings):
 
     normalize: bool = False
     """Bring the whole image to mean 0 and standard deviation 1 before resampling."""
-    normalizeScale: float = Field(1.0, gt=0)
+    normalizeScale: float = Field(default=1.0, gt=0)
     """Multiplies the normalised image."""
-    removeOutliers: float | None = Field(None, gt=0)
+    removeOutliers: float | None = Field(default=None, gt=0)
     """Clip the normalised image at plus and minus this many standard deviations, before scaling."""
-    resampledPixelSpacing: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(None, min_length=3, max_length=3)
+    resampledPixelSpacing: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(default=None, min_length=3, max_length=3)
     """Voxel size after resampling in x, y, z, mm; 0 keeps the mask's."""
     interpolator: str | int | None = "sitkBSpline"
     """Of the image (masks take the nearest voxel); null switches resampling off."""
-    padDistance: int = Field(5, ge=0)
+    padDistance: int = Field(default=5, ge=0)
     """Voxels kept around the region when resampling."""
     preCrop: bool = False
     """Crop before filters; on the original image it changes no value."""
-    resegmentRange: tuple[float, ...] | None = Field(None, min_length=1, max_length=2)
+    resegmentRange: tuple[float, ...] | None = Field(default=None, min_length=1, max_length=2)
     """Keep only voxels from the first to the second value (inclusive), in resegmentMode's unit."""
     resegmentMode: Literal["absolute", "relative", "sigma"] = "absolute"
     """absolute: intensities; relative: times the region's maximum; sigma: standard deviations from the region's mean."""
     resegmentShape: bool = False
     """Take shape from the resegmented region too."""
-    minimumROIDimensions: int = Field(2, ge=1, le=3)
+    minimumROIDimensions: int = Field(default=2, ge=1, le=3)
     """Directions the region must extend in by more than one voxel."""
-    minimumROISize: int | None = Field(None, gt=0)
+    minimumROISize: int | None = Field(default=None, gt=0)
     """The region must have more voxels than this."""
 
     @field_validator("resampledPixelSpacing", "resegmentRange", mode="before")

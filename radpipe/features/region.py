@@ -101,7 +101,7 @@ def bin_edges(values: Volume, width: float, count: int | None) -> FloatArray:
         raise RadpipeError(
             f"binWidth {width:g} cuts the region's intensities ({low:g} to {high:g}) into {span / width:.0f} grey levels; "
             f"the most is {MOST_LEVELS}.",
-            hint=f"Use a binWidth of at least {_round_up(span / MOST_LEVELS):g} (one of about {_round_up(span / 64):g} gives 64 levels).",
+            hint=f"Use a binWidth of at least {_round_up(span / MOST_LEVELS):g} ({_round_up(span / 64):g} gives 64 levels).",
             kind="discretisation",
         )
     start = low - (low % width)

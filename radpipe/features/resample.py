@@ -3,6 +3,8 @@
 The only file of this room that knows SimpleITK. The whole image goes through: a B-spline's coefficients depend on all
 of it, and on whole numbers the last bit decides which way a voxel is rounded.
 """
+# mypy: disallow-untyped-calls=False
+# (SimpleITK has no type hints)
 
 from __future__ import annotations
 
@@ -81,7 +83,7 @@ def _box(mask: sitk.Image) -> tuple[FloatArray, FloatArray]:
     statistics.Execute(mask)
     if 1 not in statistics.GetLabels():
         raise EmptyRoiError("the region is empty.", hint="Check the mask file and its label.")
-    box = np.array(statistics.GetBoundingBox(1), float)
+    box = np.array(statistics.GetBoundingBox(1), np.float64)
     return box[:3], box[3:]
 
 

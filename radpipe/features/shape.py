@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from radpipe.features._kernels.diameter import longest, plane_diameters, row_ends
 from radpipe.features._kernels.mesh import count_cubes, surface_and_volume
-from radpipe.typing import BoolVolume, FloatArray
+from radpipe.typing import BoolVolume, FloatArray, IntArray
 
 
 def compute(mask: BoolVolume, spacing_mm: tuple[float, float, float]) -> dict[str, float]:
@@ -40,7 +41,7 @@ def compute(mask: BoolVolume, spacing_mm: tuple[float, float, float]) -> dict[st
     }
 
 
-def diameters(bordered: BoolVolume, spacing: FloatArray) -> tuple[float, float, float, float]:
+def diameters(bordered: NDArray[np.uint8], spacing: FloatArray) -> tuple[float, float, float, float]:
     """Longest distance, mm, between surface points of one slice, one (x, z) plane, one (y, z) plane, and at all.
 
     bordered : (z, y, x) uint8 with a border of zeros.
@@ -82,5 +83,5 @@ def principal_variances(mask: BoolVolume, spacing: FloatArray) -> tuple[float, .
     return tuple(float(max(value, 0.0)) for value in np.linalg.eigvalsh(covariance))
 
 
-def _counts(mask: BoolVolume, kept: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return mask.sum(axis=tuple(axis for axis in range(mask.ndim) if axis not in kept), dtype=np.int64)
+def _counts(mask: BoolVolume, kept: tuple[int, ...]) -> IntArray:
+    return np.asarray(mask.sum(axis=tuple(axis for axis in range(mask.ndim) if axis not in kept), dtype=np.int64))

@@ -76,5 +76,5 @@ def diameter(plane: BoolVolume, spacing: FloatArray) -> float:
     for row in np.unique(crossings[:, 0]):
         columns = crossings[crossings[:, 0] == row, 1]
         ends[row] = columns.min(), columns.max()
-    corners = hull_of_rows(ends, 0) * 0.5 * spacing
+    corners = hull_of_rows(ends) * 0.5 * spacing
     return math.sqrt(longest(np.column_stack([np.zeros(len(corners)), corners])))

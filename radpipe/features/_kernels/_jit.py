@@ -16,13 +16,19 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import llvmlite.binding
 import numba
+import numpy as np
 from numba.core import config
+from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+LevelArray: TypeAlias = NDArray[np.int32]
+Bytes: TypeAlias = NDArray[np.uint8]
 
 
 def cache_key() -> str:
@@ -82,10 +88,10 @@ def kernel(function: Function) -> Function:
     numba picks the folder while it decorates, so its setting is changed only for that moment and other users of numba
     in the process keep theirs.
     """
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_FOLDER or "")
+    before = config.CACHE_DIR  # type: ignore[attr-defined]
+    config.CACHE_DIR = str(_FOLDER or "")  # type: ignore[attr-defined]
     try:
-        compiled: Function = numba.njit(cache=_FOLDER is not None, nogil=True, error_model="numpy")(function)
+        compiled: Any = numba.njit(cache=_FOLDER is not None, nogil=True, error_model="numpy")(function)
     finally:
-        config.CACHE_DIR = before
-    return compiled
+        config.CACHE_DIR = before  # type: ignore[attr-defined]
+    return cast(Function, compiled)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import FloatArray, LevelArray, kernel
 
 
 @kernel
-def digitise(values, edges):  # type: ignore[no-untyped-def]
+def digitise(values: FloatArray, edges: FloatArray) -> LevelArray:
     """np.digitize for edges that are nearly equally spaced: how many edges are at or below each value; int32.
 
     The bin is guessed from the spacing and then moved to where the edges themselves say, so rounding cannot matter.

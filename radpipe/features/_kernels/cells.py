@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import IntArray, kernel
 
 
 @kernel
-def count_codes(codes, limit):  # type: ignore[no-untyped-def]
+def count_codes(codes: IntArray, limit: int) -> tuple[IntArray, IntArray]:
     """How often each code occurs: (distinct codes, ascending; counts). codes : int64, 0 .. limit - 1; reordered in place.
 
     Few possible codes are counted in a table, many by sorting, so that memory follows the voxels and never Ng x Ng.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
 
 EPS = np.spacing(1.0)  # PyRadiomics adds it inside its logarithms and to some divisors
 NAMES = (
@@ -15,7 +15,7 @@ NAMES = (
 
 
 @kernel
-def pair_codes(levels, where, offset, n_levels, symmetric):  # type: ignore[no-untyped-def]
+def pair_codes(levels: LevelArray, where: IntArray, offset: int, n_levels: int, symmetric: bool) -> IntArray:
     """(level - 1) * n_levels + (neighbour - 1) of every voxel whose neighbour at ``offset`` is in the region.
 
     levels : flat, bordered int32. where : int64, flat places of the region's voxels. symmetric : each pair both ways.
@@ -35,7 +35,7 @@ def pair_codes(levels, where, offset, n_levels, symmetric):  # type: ignore[no-u
 
 
 @kernel
-def cooccurrence_features(i, j, weight, n_levels):  # type: ignore[no-untyped-def]
+def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels: int) -> FloatArray:
     """The features of one matrix in the order of NAMES, then HXY2 - HXY (Imc2's ill-conditioned part).
 
     i, j : int64 (cells,), grey levels from 1. weight : float64 (cells,), how often. n_levels : Ng, the highest level.

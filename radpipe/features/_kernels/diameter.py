@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import Bytes, FloatArray, IntArray, LevelArray, kernel
 
 
 @kernel
-def row_ends(mask):  # type: ignore[no-untyped-def]
-    """First and last surface point on every line: (of x on each (z, y), of y on each (z, x)), each (., ., 2) int32, -1 where none.
+def row_ends(mask: Bytes) -> tuple[LevelArray, LevelArray]:
+    """First and last surface point on every line: of x on each (z, y), and of y on each (z, x).
 
-    mask : (z, y, x) uint8 with a border of zeros.
+    mask : (z, y, x) uint8 with a border of zeros. Both (., ., 2) int32, -1 where a line has none.
     """
     depth, height, width = mask.shape
     along_x = np.full((2 * depth, 2 * height, 2), -1, np.int32)
@@ -38,7 +38,7 @@ def row_ends(mask):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _extend(ends, place):  # type: ignore[no-untyped-def]
+def _extend(ends: LevelArray, place: int) -> None:
     if ends[0] < 0:
         ends[0] = place
         ends[1] = place
@@ -48,8 +48,8 @@ def _extend(ends, place):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def hull_of_rows(ends, first):  # type: ignore[no-untyped-def]
-    """Corners of the convex hull of the points (row, ends[row]), counted from row ``first``: (n, 2) int64.
+def hull_of_rows(ends: LevelArray) -> IntArray:
+    """Corners of the convex hull of the points (row, ends[row]): (n, 2) int64.
 
     ends : (rows, 2) int32, -1 where a row is empty. Two chains over rows in order (Andrew 1979).
     """
@@ -64,7 +64,7 @@ def hull_of_rows(ends, first):  # type: ignore[no-untyped-def]
         for row in range(ends.shape[0]):
             if ends[row, 0] < 0:
                 continue
-            r = row + first
+            r = row
             c = np.int64(ends[row, side])
             while size - start >= 2:
                 turn = (chain[size - 1, 0] - chain[size - 2, 0]) * (c - chain[size - 2, 1]) - (
@@ -80,7 +80,7 @@ def hull_of_rows(ends, first):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def plane_diameters(ends, row_mm, column_mm):  # type: ignore[no-untyped-def]
+def plane_diameters(ends: LevelArray, row_mm: float, column_mm: float) -> tuple[float, IntArray]:
     """(longest squared distance within any plane, mm2; hull corners of all planes (n, 3) int64: plane, row, column).
 
     ends : (planes, rows, 2) int32, doubled indices.
@@ -90,7 +90,7 @@ def plane_diameters(ends, row_mm, column_mm):  # type: ignore[no-untyped-def]
     kept = np.empty((0, 3), np.int64)
     total = 0
     for plane in range(planes):
-        corners = hull_of_rows(ends[plane], 0)
+        corners = hull_of_rows(ends[plane])
         n = corners.shape[0]
         if n == 0:
             continue
@@ -114,7 +114,7 @@ def plane_diameters(ends, row_mm, column_mm):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def longest(points):  # type: ignore[no-untyped-def]
+def longest(points: FloatArray) -> float:
     """The longest squared distance between two of the points, mm2. points : (n, 3) float64, mm.
 
     Points far from the middle come first; a pair whose distances from the middle cannot add up to the best is not measured.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import FloatArray, kernel
 from radpipe.features._kernels.cooccurrence import EPS
 
 
 @kernel
-def level_size_features(level, size, weight):  # type: ignore[no-untyped-def]
+def level_size_features(level: FloatArray, size: FloatArray, weight: FloatArray) -> FloatArray:
     """level, size : float64 (cells,), sorted by level. weight : float64 (cells,). NaN throughout where all weights are 0.
 
     0 small emphasis, 1 large emphasis, 2 level non-uniformity, 3 the same normalised, 4 size non-uniformity, 5 the same
@@ -70,7 +70,7 @@ def level_size_features(level, size, weight):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _sum_of_squares(key, weight):  # type: ignore[no-untyped-def]
+def _sum_of_squares(key: FloatArray, weight: FloatArray) -> float:
     """Sum over distinct keys of (their summed weight) squared; equal keys stand together."""
     result = 0.0
     run = 0.0

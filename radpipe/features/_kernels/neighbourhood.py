@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
 
 
 @kernel
-def neighbourhood(levels, where, offsets, alpha, n_levels):  # type: ignore[no-untyped-def]
+def neighbourhood(
+    levels: LevelArray, where: IntArray, offsets: IntArray, alpha: int, n_levels: int
+) -> tuple[IntArray, FloatArray, FloatArray]:
     """(dependence codes, voxels of each level, sum of |level - mean of its neighbours| of each level).
 
     offsets : both directions. The code of a voxel is (level - 1) * (neighbours + 1) + those within alpha of it.
@@ -38,7 +40,7 @@ def neighbourhood(levels, where, offsets, alpha, n_levels):  # type: ignore[no-u
 
 
 @kernel
-def tone_difference_features(count, difference):  # type: ignore[no-untyped-def]
+def tone_difference_features(count: FloatArray, difference: FloatArray) -> FloatArray:
     """Coarseness, Contrast, Busyness, Complexity, Strength. count, difference : float64 (Ng,), of levels 1 .. Ng."""
     total = count.sum()
     present = np.flatnonzero(count > 0.0)

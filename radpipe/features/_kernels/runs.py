@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import IntArray, LevelArray, kernel
 
 
 @kernel
-def run_codes(levels, where, offset, longest):  # type: ignore[no-untyped-def]
+def run_codes(levels: LevelArray, where: IntArray, offset: int, longest: int) -> tuple[IntArray, bool]:
     """((level - 1) * longest + length - 1 of every run along ``offset``; whether two voxels of the region touch along it).
 
     A run starts at a voxel whose predecessor is of another level or outside; from there it is walked to its end.

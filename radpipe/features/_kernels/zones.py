@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import kernel
+from radpipe.features._kernels._jit import IntArray, LevelArray, kernel
 
 
 @kernel
-def zones(levels, where, offsets):  # type: ignore[no-untyped-def]
+def zones(levels: LevelArray, where: IntArray, offsets: IntArray) -> tuple[IntArray, IntArray]:
     """(level, size) of every connected zone, int64 each. offsets : half of the neighbourhood, those that come earlier in memory.
 
     Union-find in memory order; the root of a zone is its first voxel.

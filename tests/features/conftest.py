@@ -1,0 +1,77 @@
+"""The oracle's cases and values, and random small regions."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib.util
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image, Mask
+
+REFERENCE = Path(__file__).resolve().parents[1] / "reference"
+
+
+@lru_cache
+def oracle_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_pyradiomics_oracle", REFERENCE / "make_pyradiomics_oracle.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@lru_cache
+def oracle_values() -> dict[tuple[str, str], dict[str, float]]:
+    """(case, setting) -> pyradiomics' row."""
+    with gzip.open(REFERENCE / "pyradiomics_oracle.csv.gz", "rt", newline="") as file:
+        rows = list(csv.DictReader(file))
+    facts = ("case", "kind", "setting")
+    return {(r["case"], r["setting"]): {k: float(v) for k, v in r.items() if k not in facts and v != ""} for r in rows}
+
+
+@pytest.fixture(scope="session")
+def oracle() -> ModuleType:
+    return oracle_module()
+
+
+@pytest.fixture(scope="session")
+def oracle_rows() -> dict[tuple[str, str], dict[str, float]]:
+    return oracle_values()
+
+
+@pytest.fixture(scope="session")
+def phantom() -> tuple[Image, Mask]:
+    array, region, spacing = oracle_module().phantoms()["waves"]
+    grid = Grid(array.shape, spacing[::-1])
+    return Image(grid, array), Mask(grid, region)
+
+
+@pytest.fixture(scope="session")
+def read_case() -> Callable[[Path, Path], tuple[Any, ...]]:
+    def read(image: Path, mask: Path) -> tuple[Any, ...]:
+        return tuple(oracle_module().from_itk(sitk.ReadImage(str(image)), sitk.ReadImage(str(mask))))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def pair() -> Callable[..., tuple[Image, Mask]]:
+    """Arrays -> (Image, Mask); spacing in (z, y, x), mm."""
+
+    def build(
+        voxels: np.ndarray, region: np.ndarray, spacing: tuple[float, float, float] = (2.0, 1.0, 1.5)
+    ) -> tuple[Image, Mask]:
+        grid = Grid(voxels.shape, spacing)
+        return Image(grid, voxels), Mask(grid, region.astype(bool))
+
+    return build
