@@ -106,6 +106,7 @@ def open_run(
     folder = RunFolder(out)
     with folder.lock():
         folder.claim(workflow.name)
+        folder.sweep()
         with atomic_write(folder.config) as temporary:
             temporary.write_text(yaml.safe_dump(workflow.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8")
         store = Store(folder.store)

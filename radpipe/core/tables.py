@@ -283,6 +283,7 @@ def make_table(schema: Schema, rows: list[dict[str, Any]] | pd.DataFrame) -> pd.
     frame = frame[[*named, *(name for name in frame.columns if name not in named)]].copy()
     for column in schema.columns:
         try:
+            _refuse_rounding(frame[column.name], column.dtype)
             frame[column.name] = frame[column.name].astype(_pandas_dtype(column.dtype))
         except (TypeError, ValueError) as error:
             raise SchemaError(f"table {schema.name!r}, column {column.name!r}: not {column.dtype} ({error}).") from error
@@ -291,6 +292,14 @@ def make_table(schema: Schema, rows: list[dict[str, Any]] | pd.DataFrame) -> pd.
         frame = frame.astype({name: "float64" for name in further})
     check_table(frame, schema)
     return frame.sort_values(list(schema.key), kind="stable", ignore_index=True)
+
+
+def _refuse_rounding(values: pd.Series, dtype: str) -> None:
+    """ValueError where pandas would make 1 of 1.5, or True of the text "False", without a word."""
+    if dtype == "int64" and pd.api.types.is_float_dtype(values.dtype) and not (values % 1 == 0).all():
+        raise ValueError(f"{values[values % 1 != 0].iloc[0]!r} is no whole number")
+    if dtype == "bool" and not values.isin([True, False]).all():
+        raise ValueError(f"{values[~values.isin([True, False])].iloc[0]!r} is neither true nor false")
 
 
 def check_table(frame: pd.DataFrame, schema: Schema, path: object = "") -> None:

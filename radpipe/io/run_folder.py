@@ -123,6 +123,13 @@ class RunFolder:
                 path=self.path,
             )
 
+    def sweep(self) -> None:
+        """Remove the temporary files of a run that was killed while it wrote; call it while holding the lock."""
+        for top in (self.path, *(self.path / name for name in ("inputs", "masks", "probabilities", "models"))):
+            found = top.glob(".*.tmp") if top == self.path else top.rglob(".*.tmp")
+            for path in found:
+                path.unlink(missing_ok=True)
+
     # where things lie
 
     def table(self, name: str) -> Path:

@@ -11,7 +11,7 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from radpipe.core.tables import FAILURES, METRICS, SCHEMAS, SPLITS, Schema, check_table, empty_table, json_schema, make_table
+from radpipe.core.tables import FAILURES, METRICS, SCHEMAS, SELECTION, SPLITS, Schema, check_table, empty_table, json_schema, make_table
 from radpipe.errors import SchemaError
 
 EXAMPLES = {"string": "text", "int64": 3, "float64": 0.5, "bool": True}
@@ -105,3 +105,10 @@ def test_nullable_numbers_may_be_missing_and_others_not() -> None:
     assert make_table(METRICS, [example(METRICS, value=None)])["value"].isna().all()
     with pytest.raises(SchemaError, match="'n'"):
         make_table(METRICS, [example(METRICS, n=None)])
+
+
+@pytest.mark.parametrize(("column", "value"), [("repeat", 0.5), ("repeat", float("nan")), ("kept", "False"), ("kept", None)])
+def test_a_value_that_pandas_would_change_without_a_word_is_refused(column: str, value: object) -> None:
+    row = {"repeat": 0, "fold": 0, "feature": "f", "importance": 0.1, "kept": True, "reason": "kept", "redundant_with": ""}
+    with pytest.raises(SchemaError, match=column):
+        make_table(SELECTION, [{**row, column: value}])
