@@ -134,7 +134,7 @@ class Cnn3dParams(Settings):
     """The highest of the one-cycle schedule of AdamW."""
     weight_decay: float = Field(0.01, ge=0)
     """Of AdamW."""
-    members: int = Field(1, ge=1, le=100)
+    members: int = Field(2, ge=1, le=100)
     """Networks from different starting weights, whose probabilities are averaged."""
     augmentation: AugmentationSettings = AugmentationSettings()
     calibration: CalibrationSettings = CalibrationSettings()

@@ -20,7 +20,7 @@ from radpipe.models.model import Examples
 # Small enough to be quick; everything else as the user gets it.
 QUICK = {
     "ann": AnnParams(inputs="features", members=2),
-    "cnn3d": Cnn3dParams(epochs=12, minimum_epochs=4, learning_rate=0.01),
+    "cnn3d": Cnn3dParams(epochs=12, minimum_epochs=4, learning_rate=0.01, members=1),
     "xgboost": XgboostParams(rounds=40),
 }
 NAMES = list(MODELS)

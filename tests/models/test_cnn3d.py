@@ -35,7 +35,7 @@ def ten_cases(seed: int, start: int = 0) -> Examples:
 @pytest.mark.parametrize("network", ["plaincnn3d", "resnet3d"])
 def test_fits_ten_cases(network):
     train, selection = ten_cases(1), ten_cases(2, start=10)
-    params = Cnn3dParams(network=network, epochs=40, minimum_epochs=40, learning_rate=0.01, batch=5)
+    params = Cnn3dParams(network=network, epochs=40, minimum_epochs=40, learning_rate=0.01, batch=5, members=1)
     model = fit(train, selection, params, seed=3)
     assert roc_auc_score(train.y, model.predict_proba(train)[:, 1]) == 1.0
     assert roc_auc_score(selection.y, model.predict_proba(selection)[:, 1]) >= 0.9
@@ -44,7 +44,7 @@ def test_fits_ten_cases(network):
 
 def test_starts_near_the_prevalence_and_keeps_the_best_epoch():
     train = ten_cases(1)
-    params = Cnn3dParams(epochs=12, minimum_epochs=2, patience=4, calibration=CalibrationSettings(recalibrate=False))
+    params = Cnn3dParams(epochs=12, minimum_epochs=2, patience=4, members=1, calibration=CalibrationSettings(recalibrate=False))
     selection = ten_cases(2, start=10)
     model = fit(train, selection, params, seed=3)
     errors = [row["selection_error"] for row in model.history]
