@@ -84,6 +84,8 @@ class ForkServer:
             line = receive_line(self._socket)
         self._socket.settimeout(None)
         if not line:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)  # for its own words and exit code, before we end it
             self.close()
             self._output.seek(0)
             words = self._output.read().decode(errors="replace").strip().splitlines()

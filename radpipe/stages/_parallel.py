@@ -88,9 +88,12 @@ def map_tasks(
         work = _Work(stage, function, pool, store, preload, shown)
         outcomes = work.run(tasks)
     result = MapResult()
+    seen: set[str] = set()
     for task in tasks:
         outcome, timing = outcomes[task.key]
-        result.timings.append({"stage": stage, "task_id": task.task_id, **timing})
+        # A twin (same key) was not run itself.
+        result.timings.append({"stage": stage, "task_id": task.task_id, **(_FOUND if task.key in seen else timing)})
+        seen.add(task.key)
         if isinstance(outcome, StoredResult):
             result.done[task.task_id] = outcome
         else:
@@ -216,7 +219,7 @@ class _Work:
             self.store.discard(workdir)
         self.strikes[task.key] += bool(left)
         if self.strikes[task.key] < STRIKES:
-            self.waiting.append(task)
+            self._send_again(task)
             return
         problem = f"its worker was killed {STRIKES} times while it ran."
         facts = {
@@ -238,6 +241,14 @@ class _Work:
         for _ in range(self.sharing[task.key]):
             self.shown.advance(found=found, failed=isinstance(outcome, dict))
 
+    def _send_again(self, task: Task) -> None:
+        """To the end of the queue; unless its result was stored and only the word of it was lost."""
+        stored = self.store.find(self.stage, task.key)
+        if stored is None:
+            self.waiting.append(task)
+        else:
+            self._finish(task, stored, {**_FOUND, "found": False, "tries": 1})
+
     def _stall_s(self) -> float:
         if self.pool.stall_s is not None:
             return self.pool.stall_s
@@ -251,9 +262,11 @@ class _Work:
                 f"stage {self.stage}: {why}, also after {RESTARTS} restarts.", hint="Rerun with --scheduler processes."
             )
         LOG.warning("stage %s: %s; the workers are started anew", self.stage, why)
-        self.waiting.extendleft(task for _, task in reversed(self.running.values()))
+        running = [task for _, task in self.running.values()]
         self.running.clear()
         self.pool.restart(str(self.store.session_folder))
+        for task in running:
+            self._send_again(task)
         self.last_progress = time.monotonic()
 
 

@@ -8,12 +8,14 @@ dashboard are all off.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -23,6 +25,7 @@ from radpipe.io.files import _cannot_write
 from radpipe.stages._attempt import Servers, run_task
 from radpipe.stages._preload import ENVIRONMENT
 
+CONNECT_S = 15  # to a scheduler elsewhere
 ROOT_LOG = logging.getLogger("radpipe")
 ROOT_LOG.addHandler(logging.NullHandler())  # tracebacks go to the run's log, never to the terminal by themselves
 
@@ -61,6 +64,7 @@ class Pool:
         self._client: Any = None
         self._cluster: Any = None
         self._log_handler: logging.Handler | None = None
+        self._counted, self._counted_at = 1, -math.inf
 
     def __enter__(self) -> Pool:
         if self.log is not None:
@@ -79,11 +83,13 @@ class Pool:
 
     @property
     def slots(self) -> int:
-        """Tasks that can run at one time."""
+        """Tasks that can run at one time; of a scheduler elsewhere, as it was at most some seconds ago."""
         if self._client is None or self._cluster is not None:
             return self.workers
-        threads: dict[str, int] = self._client.nthreads()
-        return max(1, sum(threads.values()))
+        if time.monotonic() - self._counted_at > 5.0:
+            threads: dict[str, int] = self._client.nthreads()
+            self._counted, self._counted_at = max(1, sum(threads.values())), time.monotonic()
+        return self._counted
 
     def start(self, scratch: str) -> None:
         """Start the workers. scratch : a folder for Dask's own small files."""
@@ -96,6 +102,7 @@ class Pool:
         import dask.config
         import distributed  # noqa: F401  its defaults must be there before ours go over them, or leaving ours removes both
 
+        self._stack.enter_context(_environment_kept())
         self._stack.enter_context(dask.config.set(_dask_settings(scratch)))
         if self.scheduler == "local":
             self._start_cluster()
@@ -132,7 +139,7 @@ class Pool:
         from radpipe import __version__
 
         try:
-            self._client = Client(self.scheduler, set_as_default=False, timeout=15)  # type: ignore[no-untyped-call]
+            self._client = Client(self.scheduler, set_as_default=False, timeout=CONNECT_S)  # type: ignore[no-untyped-call]
             self._client.wait_for_workers(1, timeout=60)
             versions = self._client.run(_radpipe_version)
         except Exception as error:
@@ -200,6 +207,20 @@ def log_to(path: Path) -> logging.Handler:
     return handler
 
 
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Dask puts the workers' thread limits into this process's environment too; take them out again at the end."""
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def _radpipe_version() -> str:
     from radpipe import __version__
 
@@ -215,6 +236,7 @@ def _dask_settings(scratch: str) -> dict[str, Any]:
         "distributed.scheduler.active-memory-manager.start": False,
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
+        "distributed.comm.timeouts.connect": "60s",
         "distributed.worker.daemon": False,
         "distributed.worker.multiprocessing-method": "spawn",
         "distributed.worker.profile.enabled": False,
