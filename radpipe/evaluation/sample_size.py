@@ -18,7 +18,7 @@ OPTIMISM = 0.05
 
 @dataclass(frozen=True)
 class SampleSize:
-    """Patients asked for by each criterion: shrinkage of at least 0.9, optimism in R2 of at most 0.05, overall risk within 0.05."""
+    """Patients asked for by each criterion: shrinkage at least 0.9, optimism in R2 at most 0.05, overall risk within 0.05."""
 
     shrinkage: int
     optimism: int

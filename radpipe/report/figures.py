@@ -33,7 +33,7 @@ ARMS = (
 OTHERS = tuple(
     {"color": "#7b8494", "linestyle": style, "marker": "D"} for style in ((0, (1, 1.4)), "-.", (0, (7, 2, 1, 2, 1, 2)), "-")
 )
-GIVEN, PREDICTED = "#f2b134", "#27c4d9"
+GIVEN, PREDICTED = {"dark": "#f2b134", "light": "#b86a00"}, {"dark": "#27c4d9", "light": "#00718f"}  # by background
 MOST_NAMED = 60
 """Rows of a per-case figure that still carry the case's name."""
 STYLE = {
@@ -365,8 +365,9 @@ def overlay(item: dict[str, Any]) -> str:
         figure.set_facecolor(str(background))
         ax.imshow(grey, cmap="gray_r" if item["inverted"] else "gray", vmin=0, vmax=255, extent=(0, width_mm, height_mm, 0),
                   interpolation="bilinear")  # fmt: skip
-        halo = [patheffects.withStroke(linewidth=3.2, foreground="black", alpha=0.75)]
-        for outline, color, dashes in ((item["given"], GIVEN, "solid"), (item["predicted"], PREDICTED, "dashed")):
+        ground = "light" if item["inverted"] else "dark"
+        halo = [patheffects.withStroke(linewidth=3.4, foreground="white" if item["inverted"] else "black", alpha=0.85)]
+        for outline, color, dashes in ((item["given"], GIVEN[ground], "solid"), (item["predicted"], PREDICTED[ground], "dashed")):
             if outline is None or not np.any(outline):
                 continue
             ringed = np.pad(np.array(outline, float), 1)  # an outline may touch the window's edge

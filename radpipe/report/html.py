@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -62,8 +63,8 @@ def _strip(low: float | None, high: float | None, value: float | None) -> dict[s
 
 
 def _breakable(name: str) -> Markup:
-    """A long name with places where a line may break: after underscores, dots and slashes."""
-    escaped = str(escape(name))
+    """A long name with places where a line may break: after underscores, dots, slashes, and before capitals."""
+    escaped = re.sub("(?<=[a-z])(?=[A-Z])", "<wbr>", str(escape(name)))
     for mark in ("_", ".", "/"):
         escaped = escaped.replace(mark, f"{mark}<wbr>")
-    return Markup(escaped)  # escaped two lines above; only <wbr> was added
+    return Markup(escaped)  # escaped above; only <wbr> was added

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from radpipe.core.grid import grid_differences
 from radpipe.core.image import Image, Mask
+from radpipe.errors import GeometryError
 from radpipe.typing import BoolVolume
 
 
@@ -83,7 +85,17 @@ def overlay(
     modality: str = "",
     margin_mm: float = 25.0,
 ) -> OverlaySlice:
-    """The axial slice with the largest given area, cut to ``margin_mm`` around the outlines. All on one grid."""
+    """The axial slice with the largest given area, cut to ``margin_mm`` around the outlines.
+
+    GeometryError where the outlines do not lie on the image's grid.
+    """
+    for mask in (given, predicted):
+        if mask is not None and (differences := grid_differences(image.grid, mask.grid)):
+            raise GeometryError(
+                f"image and outline do not lie on one grid: {'; '.join(differences)}.",
+                hint="Draw outlines on the grid of the image they were made from.",
+                case_id=case_id,
+            )
     seen: BoolVolume = given.voxels | (predicted.voxels if predicted else False)
     area = given.voxels.sum(axis=(1, 2)) if given.voxels.any() else seen.sum(axis=(1, 2))
     z = int(np.argmax(area))

@@ -50,6 +50,7 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "primary": primary,
         "models": models,
         "baseline": _baseline(models),
+        "undefined": _undefined(models),
         "chance": [_against_chance(m) for m in models if m["metrics"].get("auc")],
         "images_add": {**words.images_add(pairs, image_models, references, 1 - alpha), "pairs": pairs},
         "cohort": cohort,
@@ -101,6 +102,16 @@ def _baseline(models: list[dict[str, Any]]) -> dict[str, float] | None:
         if m["metrics"].get("brier_reference"):
             return {"prevalence": m["metrics"]["prevalence"]["value"], "brier": m["metrics"]["brier_reference"]["value"]}
     return None
+
+
+def _undefined(models: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Metrics without a value, those with one reason together."""
+    why: dict[str, list[str]] = {}
+    for m in models:
+        for metric, found in m["metrics"].items():
+            if found["value"] is None:
+                why.setdefault(found["method"], []).append(f"{m['label']} {metric.replace('_', ' ')}")
+    return [{"what": ", ".join(names), "why": method} for method, names in why.items()]
 
 
 def _against_chance(model: dict[str, Any]) -> dict[str, Any]:

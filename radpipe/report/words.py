@@ -121,11 +121,15 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
     level = percent(design["level"])
     repeats = design["repeats"]
     if row["p_value"] is None:
+        why = sentence(row["method"])
+        if repeats == 1:
+            why = "One repeat of cross-validation gives no honest error of a difference, because its folds share patients: there "
+            why += f"is neither a test nor an interval. Run more repeats; the test is calibrated for {CALIBRATED_REPEATS}."
         observed = f" The observed difference was {number(effect, sign=True)} {metric}." if effect is not None else ""
         return {
             "kind": "not_resolved",
             "headline": f"Not resolved: {a} and {b} could not be tested against each other.",
-            "sentences": [f"{sentence(row['method'])}{observed} Nothing follows from it about which one is better."],
+            "sentences": [f"{why}{observed} Nothing follows from it about which one is better."],
         }
     kind = row["verdict"]
     lead, other = (a, b) if (effect > 0) != (row["metric"] == "brier") else (b, a)

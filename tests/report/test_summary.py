@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
+from radpipe.errors import GeometryError
 from radpipe.report.html import render
 from radpipe.report.inputs import overlay, pick_cases
 from radpipe.report.summary import flattened, summarise
@@ -168,6 +169,9 @@ def test_overlay_takes_the_largest_slice_and_its_surroundings():
     assert (item.spacing_mm, item.unit, item.caption) == ((2.0, 4.0), "HU", "slice 3 of 6")
     empty = overlay("c", Image(grid, voxels, "HU"), Mask(grid, given & False), None, dice=None)
     assert empty.image.shape == (60, 50) and empty.predicted is None
+    elsewhere = Mask(Grid((6, 60, 50), (5.0, 2.0, 3.0)), given)
+    with pytest.raises(GeometryError, match="spacing"):
+        overlay("c", Image(grid, voxels, "HU"), elsewhere, None, dice=None)
 
 
 def test_settings_are_flat():

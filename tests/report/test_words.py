@@ -62,7 +62,10 @@ def test_fewer_repeats_are_called_conservative(repeats, conservative):
 
 def test_no_test_and_no_question():
     headline, text = said(p_value=None, ci_low=None, ci_high=None, method="no test: one repeat", repeats=1)
-    assert "could not be tested" in headline and "No test: one repeat." in text and "Nothing follows" in text
+    assert (
+        "could not be tested" in headline and "One repeat" in text and "calibrated for 10" in text and "Nothing follows" in text
+    )
+    assert "No test: cnn has no predictions." in said(p_value=None, effect=None, method="no test: cnn has no predictions")[1]
     assert "better than" not in headline
     assert "exploratory" in words.verdict(None, DESIGN)["sentences"][0]
 
