@@ -17,5 +17,6 @@ def run(context: Context) -> StageResult:
     comparison = compare_models(predictions, context.read(tables.SPLITS), context.workflow.comparison)
     context.write(tables.COMPARISON, comparison, csv=True)
     models = sorted(set(predictions["model"]))
-    compared = models if len(models) == 1 else sorted({*comparison["model_a"], *comparison["model_b"]})
+    # A model of the primary pair whose fits all failed stands in the table, untested; it made no predictions.
+    compared = models if len(models) == 1 else sorted({*comparison["model_a"], *comparison["model_b"]} & set(models))
     return context.finish(NAME, models, compared, [])
