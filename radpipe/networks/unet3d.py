@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -18,13 +18,10 @@ class Params(Settings):
 
     channels: tuple[int, ...] = Field((16, 32, 64, 128), min_length=2, max_length=7)
     """Feature maps at each level, from the finest."""
-    full_resolution: bool = True
-    """Whether the finest level works on the image's own voxels; False starts by halving the grid, which is faster."""
+    full_resolution: bool = False
+    """Whether the finest level works on the image's own voxels; False starts by halving the grid, several times as fast."""
     residual_convolutions: int = Field(0, ge=0, le=4)
     """Convolutions of each residual unit; 0 for one plain convolution a level."""
-    normalisation: Literal["instance", "batch", "none"] = "instance"
-    """instance: each feature map of each window to mean 0 and sd 1, blind to the window's own scale of intensities. batch: by
-    statistics of the training. none: intensities keep their absolute meaning."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Probability that a feature map is set to zero while training."""
 
@@ -37,6 +34,7 @@ def size_multiple(params: Params) -> int:
 def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
     """The U-Net: (n, in_channels, z, y, x) -> logits (n, out_channels, z, y, x); axes are multiples of :func:`size_multiple`.
 
+    Instance normalisation: each feature map of each image to mean 0 and sd 1, so that the scale of intensities does not matter.
     MONAI's ``UNet`` after Kerfoot 2018, doi:10.1007/978-3-030-12029-0_40; Çiçek 2016, doi:10.1007/978-3-319-46723-8_49.
     """
     # Imported here: a workflow is read, and its network_params checked, without the seconds that torch and MONAI take.
@@ -49,7 +47,6 @@ def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
         out_channels=out_channels,
         channels=params.channels,
         strides=strides,
-        norm=None if params.normalisation == "none" else params.normalisation,
         num_res_units=params.residual_convolutions,
         dropout=params.dropout,
     )

@@ -17,11 +17,11 @@ class AugmentationSettings(Settings):
 
     flips: bool = True
     """Mirror each axis with probability 1/2."""
-    crop: float = Field(0.25, ge=0.0, lt=1.0)
-    """Up to this share of each axis is cut away, so that place and size in the window give nothing away."""
+    crop: float = Field(0.0, ge=0.0, lt=1.0)
+    """Up to this share of each axis is cut away: for images that show lesions anywhere; windows around them lose by it."""
     gamma: float = Field(0.3, ge=0.0, le=2.0)
     """Intensities, as a share of the patch's range, are raised to the power exp(u), u uniform within plus or minus this."""
-    warp: float = Field(0.5, ge=0.0, le=1.0)
+    warp: float = Field(0.25, ge=0.0, le=1.0)
     """Probability that a batch is rotated and scaled."""
     rotation_degrees: float = Field(15.0, ge=0.0, le=180.0)
     """Largest angle about each axis, degrees."""
@@ -46,13 +46,13 @@ class SegmentationSettings(Settings):
     """The network's own parameters; unknown ones are refused."""
     epochs: int = Field(40, ge=1, le=100_000)
     """Passes over the training cases; each gives one patch a pass."""
-    batch_size: int = Field(2, ge=1, le=64)
+    batch_size: int = Field(1, ge=1, le=64)
     """Patches a step. 1 where cases are few: with the time a step takes, many small steps learn more than few large ones."""
-    patch_voxels: tuple[int, int, int] = (48, 40, 40)
+    patch_voxels: tuple[int, int, int] = (64, 64, 64)
     """Largest patch (z, y, x), voxels of the preprocessed grid; smaller images are taken whole."""
     foreground: float = Field(0.5, ge=0.0, le=1.0)
     """Where an image is larger than the patch: probability that the patch holds a voxel of the lesion drawn at random."""
-    learning_rate: float = Field(4e-3, gt=0.0, le=1.0)
+    learning_rate: float = Field(6e-3, gt=0.0, le=1.0)
     """Highest rate of the one-cycle schedule (AdamW)."""
     weight_decay: float = Field(1e-4, ge=0.0, le=1.0)
     """Decoupled weight decay of AdamW."""

@@ -11,7 +11,7 @@ from radpipe.networks.registry import SEGMENTERS
 SMALL = {
     "unet3d": [
         {"channels": (4, 8, 8)},
-        {"channels": (4, 8), "full_resolution": False, "residual_convolutions": 1, "normalisation": "none"},
+        {"channels": (4, 8), "full_resolution": True, "residual_convolutions": 1},
     ]
 }
 CASES = [(name, values) for name in SEGMENTERS for values in SMALL.get(name, [{}])]
