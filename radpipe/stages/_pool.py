@@ -25,6 +25,7 @@ from radpipe.io.files import _cannot_write
 from radpipe.stages._attempt import Servers, run_task
 from radpipe.stages._preload import ENVIRONMENT
 
+START_TRIES = 3
 CONNECT_S = 15  # to a scheduler elsewhere
 ROOT_LOG = logging.getLogger("radpipe")
 ROOT_LOG.addHandler(logging.NullHandler())  # tracebacks go to the run's log, never to the terminal by themselves
@@ -103,6 +104,7 @@ class Pool:
         import distributed  # noqa: F401  its defaults must be there before ours go over them, or leaving ours removes both
 
         self._stack.enter_context(_environment_kept())
+        self._stack.enter_context(_dask_silenced())
         self._stack.enter_context(dask.config.set(_dask_settings(scratch)))
         if self.scheduler == "local":
             self._start_cluster()
@@ -110,28 +112,36 @@ class Pool:
             self._connect()
 
     def _start_cluster(self) -> None:
+        for tries_left in reversed(range(START_TRIES)):
+            try:
+                self._open_cluster()
+                return
+            except Exception as error:  # a worker that is killed while it starts fails the whole cluster, as whatever exception
+                ROOT_LOG.warning("the workers did not start (%s: %s)", type(error).__name__, error)
+                self._close_cluster()
+                if not tries_left:
+                    self.close(patient=False)
+                    raise RunError(
+                        f"the {self.workers} workers could not be started ({type(error).__name__}: {error}).",
+                        hint="Rerun with --scheduler processes (no Dask); in a script, start it under if __name__ == '__main__'.",
+                    ) from error
+
+    def _open_cluster(self) -> None:
         from distributed import Client, LocalCluster
 
-        try:
-            self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=self.workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                # Without a dashboard Dask still opens its port: one that is free, for this machine, that serves no page.
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                memory_limit=0,  # the case in its child is watched, not the worker that waits for it
-                silence_logs=logging.CRITICAL,
-            )
-            self._client = Client(self._cluster, set_as_default=False)  # type: ignore[no-untyped-call]
-            self._client.wait_for_workers(self.workers, timeout=120)
-        except Exception as error:
-            self.close(patient=False)
-            hint = "Rerun with --scheduler processes (no Dask); in a script, start it under if __name__ == '__main__'."
-            raise RunError(
-                f"the {self.workers} workers could not be started ({type(error).__name__}: {error}).", hint=hint
-            ) from error
+        self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=self.workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            # Without a dashboard Dask still opens its port: one that is free, for this machine, that serves no page.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            memory_limit=0,  # the case in its child is watched, not the worker that waits for it
+            silence_logs=logging.CRITICAL,
+        )
+        self._client = Client(self._cluster, set_as_default=False)  # type: ignore[no-untyped-call]
+        self._client.wait_for_workers(self.workers, timeout=120)
 
     def _connect(self) -> None:
         from distributed import Client
@@ -172,12 +182,16 @@ class Pool:
         if self._threads is not None:
             self._servers.close()
             self._threads.shutdown(wait=True, cancel_futures=True)
+        self._close_cluster()
+        self._threads = None
+        self._stack.close()
+
+    def _close_cluster(self) -> None:
         for part in (self._client, self._cluster):
             if part is not None:
                 with suppress(TimeoutError):
                     part.close(timeout=10)
-        self._client = self._cluster = self._threads = None
-        self._stack.close()
+        self._client = self._cluster = None
 
 
 def worker_died(error: BaseException) -> bool:
@@ -219,6 +233,20 @@ def _environment_kept() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _dask_silenced() -> Iterator[None]:
+    """What Dask has to say of workers that come and go, the run says itself."""
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]
+    before = [(logger, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)
 
 
 def _radpipe_version() -> str:

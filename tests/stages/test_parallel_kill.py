@@ -96,6 +96,13 @@ def test_killed_workers_servers_and_children_cost_nothing(scheduler: str, tmp_pa
     check_whole(out)
 
 
+def test_a_worker_killed_while_it_starts_costs_nothing(tmp_path: Path, env: dict[str, str]) -> None:
+    out = tmp_path / "run"
+    outcome = harness.run_with_kills(command(out, cases=4), env, 1, 3, ["worker"], (0.0, 0.0), 200)
+    assert (len(outcome.kills), outcome.exit_code, outcome.starts, outcome.orphans) == (1, 0, 1, [])
+    check_whole(out, cases=4)
+
+
 def test_a_second_run_is_refused_while_the_first_lives_and_not_after(tmp_path: Path, env: dict[str, str]) -> None:
     out = tmp_path / "run"
     first = subprocess.Popen(command(out, "processes", seconds=1.0), env=env, stderr=subprocess.DEVNULL)
