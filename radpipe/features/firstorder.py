@@ -19,19 +19,19 @@ def compute(values: FloatArray, level_counts: IntArray, voxel_volume_mm3: float,
     n = values.size
     ordered = np.sort(values)
     low, high = float(ordered[0]), float(ordered[-1])
-    mean = float(values.mean())
+    flat = low == high
+    mean = low if flat else float(values.mean())  # a rounded mean would give a flat region a skewness of 1
     centred = values - mean
     squares = centred * centred
     m2 = float(squares.mean())
     m3 = float((squares * centred).mean())
     m4 = float((squares * squares).mean())
-    flat = m2 == 0.0
     shifted = values + shift
     energy = float((shifted * shifted).sum())
     tenth, ninetieth = percentile(ordered, 10), percentile(ordered, 90)
     middle = values[(values >= tenth) & (values <= ninetieth)]
     p = level_counts / n
-    deviation = float(values.std())
+    deviation = 0.0 if flat else float(values.std())
     return {
         "10Percentile": tenth,
         "90Percentile": ninetieth,

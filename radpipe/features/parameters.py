@@ -155,7 +155,7 @@ def parse_parameters(params: dict[str, Any]) -> Parameters:
     features = _features(params.get("featureClass"), problems)
     if problems or image_settings is None:
         listed = "; ".join(problem.rstrip(".") for problem in problems)
-        raise ConfigError(f"{listed}.", hint="The keys are PyRadiomics' (see the docs, 'Settings of the features').")
+        raise ConfigError(f"{listed}.", hint="Keys, ranges and meanings are those of a PyRadiomics parameter file.")
     if texture_settings is None:
         texture_settings = TextureSettings(**image_settings.model_dump(include=set(TextureSettings.model_fields)))
     return Parameters(setting=image_settings, original=texture_settings, features=features)
