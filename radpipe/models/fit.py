@@ -1,0 +1,68 @@
+"""One model on one outer fold: the only way a model is ever fitted, in cross-validation and in a refit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from radpipe.core.registry import lookup
+from radpipe.models.config import ModelParams
+from radpipe.models.guard import refuse_seen
+from radpipe.models.model import Examples
+from radpipe.models.registry import MODELS
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """probabilities : case_id -> [p_0, p_1], of every case of the fold. saw_sha256 : of the sorted ids of the patients that were seen."""
+
+    arrays: dict[str, np.ndarray]
+    info: dict[str, Any]
+    facts: dict[str, Any]
+    probabilities: dict[str, list[float]]
+    saw_sha256: str
+    history: list[dict[str, float]]
+
+
+def fit_and_predict(
+    params: dict[str, Any],
+    *,
+    case_ids: Sequence[str],
+    patient_ids: Sequence[str],
+    y: Sequence[int],
+    roles: Sequence[str],
+    table: pd.DataFrame | None,
+    images: np.ndarray | None,
+    seed: int,
+) -> FoldFit:
+    """Fit on train and selection, predict all; the test part's rows are taken out before the model is called.
+
+    table : (n, inputs), index case_id; images : (n, c, z, y, x) float32; rows in the order of case_ids.
+    RadpipeError (kind leakage) where a patient of the test part is among those the fit saw.
+    """
+    settings = TypeAdapter(ModelParams).validate_python(params)
+    everyone = Examples(tuple(case_ids), tuple(patient_ids), np.asarray(y, dtype=np.int64), table, images)
+    by_role = {
+        role: everyone.take([c for c, r in zip(case_ids, roles, strict=True) if r == role])
+        for role in ("train", "selection", "test")
+    }
+    fit = lookup(MODELS, settings.kind, "model")
+    fitted = fit(by_role["train"], by_role["selection"], settings, seed=seed)
+    saw = sorted(fitted.saw)
+    refuse_seen(saw, by_role["test"].patient_ids, model=f"a model of kind {settings.kind}")
+    arrays, info = fitted.state()
+    predicted = fitted.predict_proba(everyone)
+    return FoldFit(
+        arrays=arrays,
+        info={"kind": settings.kind, "params": settings.model_dump(mode="json"), "saw_patients": saw, **info},
+        facts={**fitted.facts(), "n_train": len(by_role["train"].case_ids), "n_selection": len(by_role["selection"].case_ids)},
+        probabilities={case_id: [float(p) for p in row] for case_id, row in zip(case_ids, predicted, strict=True)},
+        saw_sha256=hashlib.sha256("\n".join(saw).encode()).hexdigest(),
+        history=list(fitted.history),
+    )
