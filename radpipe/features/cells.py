@@ -55,9 +55,8 @@ def distance_mm(angles: IntArray, spacing_mm: Sequence[float], norm: str) -> Flo
     return np.asarray(steps.sum(axis=1))
 
 
-def mean_over_directions(rows: Sequence[FloatArray]) -> FloatArray:
-    """Mean of each column, NaN left out; NaN where nothing is left."""
-    table = np.stack(rows) if rows else np.full((1, 1), np.nan)
+def mean_over_directions(table: FloatArray) -> FloatArray:
+    """(directions, n) -> (n,): mean of each column, NaN left out; NaN where nothing is left."""
     known = ~np.isnan(table)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, table, 0.0).sum(axis=0) / known.sum(axis=0))

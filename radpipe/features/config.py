@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from radpipe.core.settings import Settings
 from radpipe.errors import ConfigError
-from radpipe.features.parameters import parse_parameters
+from radpipe.features.parameters import Parameters, parse_parameters
 
 
 class FeatureSettings(Settings):
@@ -29,3 +31,13 @@ class FeatureSettings(Settings):
             except ConfigError as error:
                 raise ValueError(f"params: {error.problem} {error.hint}") from error
         return self
+
+    @property
+    def parameters(self) -> Parameters:
+        """``params``, typed, with every default written out; ConfigError where radpipe's engine cannot follow them."""
+        return _parsed(json.dumps(self.params, default=str))
+
+
+@lru_cache(maxsize=16)
+def _parsed(params: str) -> Parameters:
+    return parse_parameters(json.loads(params))

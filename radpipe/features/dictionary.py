@@ -10,7 +10,6 @@ from radpipe.core.registry import lookup
 from radpipe.errors import ConfigError
 from radpipe.features.config import FeatureSettings
 from radpipe.features.family import FeatureFamily
-from radpipe.features.parameters import parse_parameters
 from radpipe.features.registry import FAMILIES
 
 
@@ -27,7 +26,7 @@ def feature_dictionary(settings: FeatureSettings, columns: list[str] | None = No
 
         source = f"pyradiomics {pyradiomics_version()}"
     if columns is None:
-        parameters = parse_parameters(settings.params)
+        parameters = settings.parameters
         columns = [f"original_{family}_{name}" for family, names in parameters.features.items() for name in names]
     return [_entry(column, source, key) for column in columns]
 
@@ -35,7 +34,7 @@ def feature_dictionary(settings: FeatureSettings, columns: list[str] | None = No
 def settings_key(settings: FeatureSettings) -> str:
     """First 16 digits of the SHA-256 of the extraction settings, defaults written out: the same extraction, the same key."""
     if settings.engine == "radpipe":
-        return content_key(engine="radpipe", parameters=parse_parameters(settings.params).model_dump(mode="json"))[:16]
+        return content_key(engine="radpipe", parameters=settings.parameters.model_dump(mode="json"))[:16]
     return content_key(engine=settings.engine, params=settings.params)[:16]
 
 

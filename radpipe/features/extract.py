@@ -12,7 +12,7 @@ from radpipe.errors import EmptyRoiError, FileProblem, GeometryError
 from radpipe.features import firstorder, glcm, gldm, glrlm, glszm, ngtdm, shape, shape2d
 from radpipe.features._kernels.neighbourhood import neighbourhood
 from radpipe.features.config import FeatureSettings
-from radpipe.features.parameters import ImageSettings, Parameters, TextureSettings, parse_parameters
+from radpipe.features.parameters import ImageSettings, Parameters, TextureSettings
 from radpipe.features.region import Box, Levels, Region, bin_edges, bounding_box, check_size, directions, discretise
 from radpipe.typing import BoolVolume, Volume
 
@@ -30,7 +30,7 @@ def extract_row(image: Image, mask: Mask, settings: FeatureSettings) -> dict[str
         from radpipe.features.pyradiomics_engine import extract_row as through_pyradiomics
 
         return through_pyradiomics(image, mask, settings)
-    parameters = parse_parameters(settings.params)
+    parameters = settings.parameters
     voxels, whole, spacing, inside = _prepared(image, mask, parameters.setting)
     wanted = parameters.features
     box = bounding_box(inside)
@@ -151,8 +151,7 @@ def _intensity_families(
     if "firstorder" in wanted:
         counts = np.bincount(levels.flat[levels.where])
         volume = float(np.prod(region.spacing_mm))
-        values = region.values.astype(np.float64)
-        work["firstorder"] = lambda: firstorder.compute(values, counts[counts > 0], volume, setting.voxelArrayShift)
+        work["firstorder"] = lambda: firstorder.compute(region.values, counts[counts > 0], volume, setting.voxelArrayShift)
     if "glcm" in wanted:
         pairs = directions(levels.box, setting.distances, flat_axis, both=False)
         with_mcc = "MCC" in wanted["glcm"]

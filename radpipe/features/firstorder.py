@@ -7,17 +7,18 @@ import math
 import numpy as np
 
 from radpipe.features._kernels.cooccurrence import EPS
-from radpipe.typing import FloatArray, IntArray
+from radpipe.typing import FloatArray, IntArray, Volume
 
 
-def compute(values: FloatArray, level_counts: IntArray, voxel_volume_mm3: float, shift: float) -> dict[str, float]:
+def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float, shift: float) -> dict[str, float]:
     """Every feature of the family.
 
-    values : (n,) float64, intensities in memory order. level_counts : voxels of each grey level that occurs.
+    intensities : (n,), in memory order, in the image's dtype. level_counts : voxels of each grey level that occurs.
     shift : voxelArrayShift, added for Energy, TotalEnergy and RootMeanSquared only.
     """
+    values = intensities.astype(np.float64)
     n = values.size
-    ordered = np.sort(values)
+    ordered = np.sort(intensities).astype(np.float64)
     low, high = float(ordered[0]), float(ordered[-1])
     flat = low == high
     mean = low if flat else float(values.mean())  # a rounded mean would give a flat region a skewness of 1

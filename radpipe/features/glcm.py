@@ -9,56 +9,76 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels.cooccurrence import EPS, NAMES, cooccurrence_features, pair_codes
+from radpipe.features._kernels.cooccurrence import EPS, NAMES, all_directions, cooccurrence_features, pair_counts
+from radpipe.features._kernels.eigenvalue import second_eigenvalue
 from radpipe.features.catalogue import GLCM
-from radpipe.features.cells import Cells, counted, distance_mm, mean_over_directions, weighted_sum
+from radpipe.features.cells import Cells, distance_mm, mean_over_directions, weighted_sum
 from radpipe.features.region import Levels
 from radpipe.typing import FloatArray, IntArray
 
 _IMC2 = NAMES.index("Imc2")
-# Below these, Imc2 and MCC are roots of what rounding leaves: they are done over in PyRadiomics' own order of additions.
+# Imc2 and MCC are roots. Below these they are roots of what rounding leaves, and are done over in PyRadiomics' own order of
+# additions; so is MCC where Lanczos' method leaves more doubt than this.
 _LEAST_GAP = 1e-8
 _LEAST_EIGENVALUE = 1e-9
+_MOST_DOUBT = 1e-7
 _MOST_DENSE_CELLS = 20_000_000
 
 
 def compute(levels: Levels, angles: IntArray, symmetric: bool, norm: str | None, with_mcc: bool = True) -> dict[str, float]:
     """Every feature of the family; NaN where no two voxels of the region are neighbours.
 
-    angles : (n, 3) offsets, one of each opposite pair. norm : weightingNorm. with_mcc : its eigenvalues are the dear part.
+    angles : (n, 3) offsets, one of each opposite pair. norm : weightingNorm. with_mcc : whether MCC is wanted.
     """
-    matrices = matrices_of(levels, angles, symmetric)
-    if norm is not None:
-        lengths = distance_mm(angles, levels.spacing_mm, norm)
-        matrices = [weighted_sum(matrices, np.ones(len(angles)) if norm == "no_weighting" else np.exp(-(lengths**2)))]
-    elif len(matrices) > 1:
+    n = levels.n_levels
+    if norm is None:
+        rows = all_directions(levels.flat, levels.where, levels.steps(angles), n, symmetric, with_mcc)
+    else:
+        weighted = _weighted(levels, angles, symmetric, norm)
+        rows = np.full((1, 26), np.nan)
+        i, j = weighted.rows + 1, weighted.columns + 1
+        rows[0, :24] = cooccurrence_features(i, j, weighted.weight, n)
+        if with_mcc and not np.isnan(rows[0, 0]):
+            rows[0, 24:] = second_eigenvalue(i, j, weighted.weight / weighted.weight.sum(), n)
+    rows = rows[~np.isnan(rows[:, 0])]
+    flat = int(levels.flat[levels.where].min()) == n
+    if len(rows) == 0:
+        return {feature.name: 1.0 if feature.name == "MCC" and flat else float("nan") for feature in GLCM.features}
+    with np.errstate(invalid="ignore"):
+        correlations = np.ones(len(rows)) if flat else np.sqrt(rows[:, 24])
+    close_to_independent = bool((np.abs(rows[:, 23]) < _LEAST_GAP).any())
+    doubtful = with_mcc and not flat and bool(((rows[:, 24] < _LEAST_EIGENVALUE) | (rows[:, 25] > _MOST_DOUBT)).any())
+    if (close_to_independent or doubtful) and not flat:
+        matrices = [_weighted(levels, angles, symmetric, norm)] if norm is not None else matrices_of(levels, angles, symmetric)
         matrices = [cells for cells in matrices if cells.codes.size]
-    rows = [cooccurrence_features(cells.rows + 1, cells.columns + 1, cells.weight, levels.n_levels) for cells in matrices]
-    present = np.unique(levels.flat[levels.where]).astype(np.int64) - 1
-    if not rows or np.isnan(rows[0][0]):
-        return {feature.name: 1.0 if feature.name == "MCC" and present.size < 2 else float("nan") for feature in GLCM.features}
-    small = present.size**2 * len(matrices) <= _MOST_DENSE_CELLS
-    if small and any(abs(row[-1]) < _LEAST_GAP for row in rows):
-        for row, value in zip(rows, information_correlation(_dense(matrices, present)), strict=True):
-            row[_IMC2] = value
-    values = dict(zip(NAMES, (float(value) for value in mean_over_directions(rows)), strict=False))
-    if with_mcc:
-        values["MCC"] = _mean(np.concatenate([maximal_correlations(_dense(part, present)) for part in _parts(matrices, present)]))
-    return {feature.name: values[feature.name] for feature in GLCM.features if feature.name in values}
+        present = np.unique(levels.flat[levels.where]).astype(np.int64) - 1
+        together = present.size**2 * len(matrices) <= _MOST_DENSE_CELLS
+        if close_to_independent and together:
+            rows[:, _IMC2] = information_correlation(_dense(matrices, present))
+        if doubtful:
+            parts = [matrices] if together else [[cells] for cells in matrices]
+            correlations = np.concatenate([maximal_correlations(_dense(part, present)) for part in parts])
+    values = dict(zip(NAMES, (float(value) for value in mean_over_directions(rows[:, :23])), strict=True))
+    values["MCC"] = float(mean_over_directions(correlations[:, None])[0])
+    return {feature.name: values[feature.name] for feature in GLCM.features}
+
+
+def _weighted(levels: Levels, angles: IntArray, symmetric: bool, norm: str) -> Cells:
+    """The sum over directions, each weighted by exp(-distance^2), or all alike."""
+    lengths = distance_mm(angles, levels.spacing_mm, norm)
+    weights = np.ones(len(angles)) if norm == "no_weighting" else np.exp(-(lengths**2))
+    return weighted_sum(matrices_of(levels, angles, symmetric), weights)
 
 
 def matrices_of(levels: Levels, angles: IntArray, symmetric: bool) -> list[Cells]:
     """One matrix for each direction; rows and columns are levels from 0."""
     n = levels.n_levels
     steps = levels.steps(angles)
-    return [counted(pair_codes(levels.flat, levels.where, step, n, symmetric), n, n) for step in steps]
-
-
-def _parts(matrices: list[Cells], present: IntArray) -> list[list[Cells]]:
-    """All directions at once where that is small, one by one where it is not."""
-    if present.size**2 * len(matrices) <= _MOST_DENSE_CELLS:
-        return [matrices]
-    return [[cells] for cells in matrices]
+    matrices = []
+    for step in steps:
+        i, j, counts = pair_counts(levels.flat, levels.where, step, n, symmetric)
+        matrices.append(Cells((i - 1) * n + j - 1, counts.astype(np.float64), n))
+    return matrices
 
 
 def _dense(matrices: list[Cells], present: IntArray) -> FloatArray:
@@ -84,28 +104,8 @@ def information_correlation(p: FloatArray) -> FloatArray:
 
 
 def maximal_correlations(p: FloatArray) -> FloatArray:
-    """Root of the second largest eigenvalue of PyRadiomics' Q for every direction; 1 in a region of one level.
-
-    Q(i, j) = sum over k of p(i, k) p(j, k) / (px(i) py(k) + eps). Without eps Q is similar to S S', symmetric, with
-    S = p / sqrt(px py); eps moves the eigenvalues a little where a level is rare. Q is therefore projected on the
-    leading eigenvectors of S S' (Rayleigh and Ritz; the error is of second order in eps), which is many times faster
-    than the eigenvalues of a general matrix.
-    """
-    n = p.shape[1]
-    if n < 2:
-        return np.ones(len(p))
-    px, py = p.sum(axis=2), p.sum(axis=1)
-    root_x, root_y = np.sqrt(px), np.sqrt(py)
-    over_x = np.divide(1.0, root_x, out=np.zeros_like(root_x), where=root_x > 0)
-    over_y = np.divide(1.0, root_y, out=np.zeros_like(root_y), where=root_y > 0)
-    s = p * over_x[:, :, None] * over_y[:, None, :]
-    leading = np.linalg.eigh(s @ s.transpose(0, 2, 1))[1][:, :, -8:]
-    m = p / (px[:, :, None] * py[:, None, :] + EPS)
-    left = (leading * root_x[:, :, None]).transpose(0, 2, 1) @ m
-    right = p.transpose(0, 2, 1) @ (leading * over_x[:, :, None])
-    second = np.sort(np.linalg.eigvals(left @ right))[:, -2].real
-    if second.min() < _LEAST_EIGENVALUE:
-        second = np.sort(np.linalg.eigvals(_q(p, px, py)))[:, -2]
+    """MCC of every direction from all eigenvalues of PyRadiomics' Q, (directions, n, n) general matrices: exact, and dear."""
+    second = np.sort(np.linalg.eigvals(_q(p, p.sum(axis=2), p.sum(axis=1))))[:, -2]
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sqrt(second).real)
 
@@ -116,8 +116,3 @@ def _q(p: FloatArray, px: FloatArray, py: FloatArray) -> FloatArray:
     for level in range(p.shape[1]):
         q += p[:, :, None, level] * p[:, None, :, level] / (px[:, :, None] * py[:, None, level, None] + EPS)
     return q
-
-
-def _mean(values: FloatArray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")

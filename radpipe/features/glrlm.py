@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels.runs import run_codes
+from radpipe.features._kernels.runs import all_directions, run_counts
 from radpipe.features.catalogue import GLRLM
-from radpipe.features.cells import Cells, counted, distance_mm, mean_over_directions, weighted_sum
+from radpipe.features.cells import Cells, distance_mm, mean_over_directions, weighted_sum
 from radpipe.features.levelsize import sixteen
 from radpipe.features.region import Levels
 from radpipe.typing import IntArray
@@ -22,37 +22,37 @@ _ORDER = (
     "ShortRunHighGrayLevelEmphasis", "LongRunLowGrayLevelEmphasis", "LongRunHighGrayLevelEmphasis",
 )  # fmt: skip
 
+_NONE = np.zeros(0, np.int64)
+
 
 def compute(levels: Levels, angles: IntArray, norm: str | None) -> dict[str, float]:
-    """Every feature of the family. angles : (n, 3) offsets of distance 1, one of each opposite pair."""
-    matrices = matrices_of(levels, angles)
-    if norm is None:
-        if len(matrices) > 1:
-            matrices = [cells for cells in matrices if cells.codes.size]
-    else:
+    """Every feature of the family. angles : (n, 3) offsets of distance 1, one of each opposite pair.
+
+    A direction in which no line meets two voxels of the region says nothing about runs and is left out, as in PyRadiomics;
+    NaN where that is so for all.
+    """
+    longest = max(levels.box)
+    steps = levels.steps(angles)
+    rows, touching = all_directions(levels.flat, levels.where, steps, levels.n_levels, longest)
+    use = np.array([bool(touch) or _line_meets_two(levels, angle) for touch, angle in zip(touching, angles, strict=True)])
+    if norm is not None:
         matrices = [
-            weighted_sum(
-                matrices, distance_mm(angles, levels.spacing_mm, norm) if norm != "no_weighting" else np.ones(len(angles))
-            )
+            matrix_of(levels, step, longest) if used else Cells(_NONE, np.zeros(0), longest)
+            for step, used in zip(steps, use, strict=True)
         ]
-    means = mean_over_directions([sixteen(cells) for cells in matrices]) if matrices else np.full(16, np.nan)
-    values = dict(zip(_ORDER, (float(value) for value in means), strict=True))
+        lengths = distance_mm(angles, levels.spacing_mm, norm)
+        weights = np.ones(len(angles)) if norm == "no_weighting" else lengths
+        rows, use = sixteen(weighted_sum(matrices, weights))[None], np.array([True])
+    rows[~use] = np.nan
+    values = dict(zip(_ORDER, (float(value) for value in mean_over_directions(rows)), strict=True))
     return {feature.name: values[feature.name] for feature in GLRLM.features}
 
 
-def matrices_of(levels: Levels, angles: IntArray) -> list[Cells]:
-    """One matrix for each direction: rows are levels, columns lengths, both from 0.
-
-    A direction in which no line meets two voxels of the region says nothing about runs: its matrix is empty, as in PyRadiomics.
-    """
-    longest = max(levels.box)
-    matrices = []
-    for angle, step in zip(angles, levels.steps(angles), strict=True):
-        codes, touching = run_codes(levels.flat, levels.where, step, longest)
-        if not touching and not _line_meets_two(levels, angle):
-            codes = codes[:0]
-        matrices.append(counted(codes, levels.n_levels, longest))
-    return matrices
+def matrix_of(levels: Levels, step: int, longest: int) -> Cells:
+    """The matrix of one direction: rows are levels, columns lengths, both from 0."""
+    room = np.zeros_like(levels.flat)
+    level, length, counts, _ = run_counts(levels.flat, levels.where, step, levels.n_levels, longest, room)
+    return Cells((level - 1) * longest + length - 1, counts.astype(np.float64), longest)
 
 
 def _line_meets_two(levels: Levels, angle: IntArray) -> bool:

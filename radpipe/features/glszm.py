@@ -30,6 +30,8 @@ def compute(levels: Levels, angles: IntArray) -> dict[str, float]:
 
 def matrix_of(levels: Levels, angles: IntArray) -> Cells:
     """Rows are levels, columns sizes, both from 0."""
-    level, size = zones(levels.flat, levels.where, levels.steps(angles))
+    # Neighbours lie at minus these angles. One that touches the left neighbour differs from it by at most 1 along every axis.
+    apart = np.abs(angles - angles[-1]).max(axis=1) > 1
+    level, size = zones(levels.flat, levels.where, levels.steps(angles), levels.steps(angles[apart]))
     largest = int(np.max(size))
     return counted((level - 1) * largest + size - 1, levels.n_levels, largest)

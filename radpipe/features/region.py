@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from radpipe.errors import EmptyRoiError, RadpipeError
-from radpipe.features._kernels.binning import digitise
+from radpipe.features._kernels.binning import digitise, lay_out
 from radpipe.typing import BoolVolume, FloatArray, IntArray, Volume
 
 MOST_LEVELS = 10_000
@@ -122,12 +122,7 @@ def discretise(region: Region, edges: FloatArray, border: int) -> Levels:
     levels = digitise(region.values.astype(np.float64), edges)
     z, y, x = region.mask.shape
     shape = (z + 2 * border, y + 2 * border, x + 2 * border)
-    inside = np.flatnonzero(region.mask)
-    plane, rest = np.divmod(inside, y * x)
-    row, column = np.divmod(rest, x)
-    where = ((plane + border) * shape[1] + row + border) * shape[2] + column + border
-    flat = np.zeros(shape[0] * shape[1] * shape[2], np.int32)
-    flat[where] = levels
+    flat, where = lay_out(region.mask.view(np.uint8), levels, border)
     return Levels(flat, shape, where, int(levels.max()), (z, y, x), region.spacing_mm)
 
 
@@ -138,13 +133,7 @@ def directions(box: tuple[int, int, int], distances: Sequence[int], flat_axis: i
     offset its opposite; otherwise the half that points forward in memory. EmptyRoiError where none is left.
     """
     most = max(distances)
-    line = np.arange(most, -most - 1, -1)
-    offsets = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
-    size = np.abs(offsets)
-    fits = np.isin(size.max(axis=1), distances) & (size < box).all(axis=1)
-    if flat_axis is not None:
-        fits &= offsets[:, flat_axis] == 0
-    offsets = offsets[fits].astype(np.int64)
+    offsets = _offsets(tuple(min(size, most + 1) for size in box), tuple(distances), flat_axis)
     if len(offsets) == 0:
         raise EmptyRoiError(
             f"the region's box of {box} voxels (z, y, x) has no two voxels at the distances {list(distances)}"
@@ -152,3 +141,16 @@ def directions(box: tuple[int, int, int], distances: Sequence[int], flat_axis: i
             hint="Use shorter distances, or exclude the case.",
         )
     return offsets if both else offsets[: len(offsets) // 2]
+
+
+@lru_cache(maxsize=64)
+def _offsets(box: tuple[int, ...], distances: tuple[int, ...], flat_axis: int | None) -> IntArray:
+    line = np.arange(max(distances), -max(distances) - 1, -1)
+    offsets = np.stack(np.meshgrid(line, line, line, indexing="ij"), axis=-1).reshape(-1, 3)
+    size = np.abs(offsets)
+    fits = np.isin(size.max(axis=1), distances) & (size < box).all(axis=1)
+    if flat_axis is not None:
+        fits &= offsets[:, flat_axis] == 0
+    result = offsets[fits].astype(np.int64)
+    result.flags.writeable = False
+    return result

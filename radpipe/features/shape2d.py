@@ -32,7 +32,8 @@ def compute(mask: BoolVolume, spacing_mm: tuple[float, float, float], force2d: b
     plane = np.take(mask, 0, axis=across)
     spacing = np.delete(np.asarray(spacing_mm, np.float64), across)
     perimeter, surface = outline(np.pad(plane, 1), spacing)
-    minor, major = principal_variances(plane, spacing)
+    # A plane has no extent across it: of the three eigenvalues the least is 0.
+    _, minor, major = principal_variances(plane[None], np.array([1.0, *spacing]))
     sphericity = 2.0 * math.sqrt(math.pi * surface) / perimeter
     return {
         "Elongation": math.sqrt(minor / major),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,15 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from radpipe.features._kernels.binning import digitise
+from radpipe.features._kernels.binning import digitise, lay_out
 from radpipe.features._kernels.cells import count_codes
-from radpipe.features._kernels.cooccurrence import pair_codes
+from radpipe.features._kernels.cooccurrence import pair_codes, pair_counts
 from radpipe.features._kernels.diameter import hull_of_rows, longest
+from radpipe.features._kernels.eigenvalue import second_eigenvalue
 from radpipe.features._kernels.mesh import _EDGES, _TRIANGLES, count_cubes, surface_and_volume
 from radpipe.features._kernels.neighbourhood import neighbourhood, tone_difference_features
-from radpipe.features._kernels.runs import run_codes
+from radpipe.features._kernels.runs import run_counts
 from radpipe.features._kernels.zones import zones
-from radpipe.features.glrlm import matrices_of as run_matrices
+from radpipe.features.glrlm import _line_meets_two
 from radpipe.features.region import Levels, directions
 from radpipe.features.shape import diameters, principal_variances
 from radpipe.features.shape2d import diameter as diameter_2d
@@ -97,9 +99,16 @@ def test_pairs(grid, distances, symmetric):
         expected = pairs_slowly(grid, angle)
         if symmetric:
             expected = sorted([*expected, *((j, i) for i, j in expected)])
+        counts = sorted(Counter(expected).items())
         for kernel in both_ways(pair_codes):
             codes = kernel(levels.flat, levels.where, step, n, symmetric)
             assert sorted((int(c) // n + 1, int(c) % n + 1) for c in codes) == expected
+        for kernel in both_ways(pair_counts):
+            i, j, number = kernel(levels.flat, levels.where, step, n, symmetric)
+            assert [((a, b), c) for a, b, c in zip(i.tolist(), j.tolist(), number.tolist(), strict=True)] == counts
+            # the same through the other way of counting, which many levels take
+            found = kernel(levels.flat * 90, levels.where, step, n * 90, symmetric)
+            assert [((a // 90, b // 90), c) for a, b, c in zip(*(part.tolist() for part in found), strict=True)] == counts
 
 
 @QUICK
@@ -108,23 +117,26 @@ def test_runs(grid):
     levels = bordered(grid, 1)
     angles = directions(levels.box, (1,), None, both=False)
     longest_run = max(grid.shape)
+    room = np.full_like(levels.flat, 7)
     for angle, step in zip(angles, levels.steps(angles), strict=True):
-        for kernel in both_ways(run_codes):
-            codes, touching = kernel(levels.flat, levels.where, step, longest_run)
-            assert sorted((int(c) // longest_run + 1, int(c) % longest_run + 1) for c in codes) == runs_slowly(grid, angle)
+        counts = sorted(Counter(runs_slowly(grid, angle)).items())
+        for kernel, times in itertools.product(both_ways(run_counts), (1, 20_000)):  # 20,000: too many levels for a table
+            *found, touching = kernel(levels.flat * times, levels.where, step, levels.n_levels * times, longest_run, room)
+            level, length, number = (part.tolist() for part in found)
+            assert [((a // times, b), c) for a, b, c in zip(level, length, number, strict=True)] == counts
             assert touching == bool(pairs_slowly(grid, angle))
 
 
 @QUICK
 @given(GREY)
-def test_a_direction_no_line_of_which_meets_two_voxels_is_left_out(grid):
+def test_whether_a_line_meets_two_voxels(grid):
     levels = bordered(grid, 1)
     angles = directions(levels.box, (1,), None, both=False)
-    for angle, cells in zip(angles, run_matrices(levels, angles), strict=True):
-        places = [tuple(place) for place in np.argwhere(grid > 0)]
+    for angle in angles:
+        places = {tuple(place) for place in np.argwhere(grid > 0)}
         reach = range(1, max(grid.shape))
         meets = any(tuple(np.array(place) + k * angle) in places for place in places for k in reach)
-        assert bool(cells.codes.size) == meets
+        assert _line_meets_two(levels, angle) == meets
 
 
 @QUICK
@@ -136,7 +148,8 @@ def test_zones(grid, flat_axis):
     except Exception:
         return
     for kernel in both_ways(zones):
-        level, size = kernel(levels.flat, levels.where, levels.steps(angles))
+        apart = np.abs(angles - angles[-1]).max(axis=1) > 1
+        level, size = kernel(levels.flat, levels.where, levels.steps(angles), levels.steps(angles[apart]))
         assert sorted(zip(level.tolist(), size.tolist(), strict=True)) == zones_slowly(grid, angles)
 
 
@@ -168,6 +181,51 @@ def test_count_codes(codes, limit):
         found = kernel(codes.copy(), limit)
         assert_array_equal(found[0], expected[0])
         assert_array_equal(found[1], expected[1])
+
+
+@QUICK
+@given(MASKS, st.integers(1, 3))
+def test_lay_out(mask, border):
+    levels = np.arange(1, mask.sum() + 1, dtype=np.int32)
+    expected = np.zeros(mask.shape, np.int32)
+    expected[mask] = levels
+    expected = np.pad(expected, border).ravel()
+    for kernel in both_ways(lay_out):
+        flat, where = kernel(mask.view(np.uint8), levels, border)
+        assert_array_equal(flat, expected)
+        assert_array_equal(where, np.flatnonzero(expected))
+
+
+@QUICK
+@given(st.integers(2, 40), st.integers(1, 4), st.sampled_from([0.5, 2.0, 10.0, 100.0]), st.booleans(), st.integers(0, 1000))
+def test_second_eigenvalue(n, digits, spread, symmetric, seed):
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, n, 10**digits)
+    b = np.clip(np.rint(a + rng.normal(0, spread, a.size)), 0, n - 1).astype(int)
+    if symmetric:
+        a, b = np.concatenate([a, b]), np.concatenate([b, a])
+    p = np.zeros((n, n))
+    np.add.at(p, (a, b), 1 / a.size)
+    q = (p / (np.outer(p.sum(1), p.sum(0)) + np.spacing(1.0))) @ p.T
+    expected = np.sort(np.linalg.eigvals(q).real)[-2]
+    i, j = np.nonzero(p)
+    value, doubt = second_eigenvalue(i + 1, j + 1, p[i, j], n)
+    assert value == pytest.approx(expected, abs=1e-9 + min(doubt, 1.0))
+    by_python = getattr(second_eigenvalue, "py_func", second_eigenvalue)(i + 1, j + 1, p[i, j], n)
+    assert by_python[0] == pytest.approx(value, abs=1e-9 + min(doubt, 1.0))
+
+
+def test_second_eigenvalue_is_seldom_doubtful():
+    rng = np.random.default_rng(5)
+    doubts = []
+    for n in (5, 17, 40, 90):
+        a = rng.integers(0, n, 3000)
+        b = np.clip(np.rint(a + rng.normal(0, 3, a.size)), 0, n - 1).astype(int)
+        p = np.zeros((n, n))
+        np.add.at(p, (a, b), 1 / a.size)
+        i, j = np.nonzero(p)
+        doubts.append(second_eigenvalue(i + 1, j + 1, p[i, j], n)[1])
+    assert max(doubts) < 1e-9
 
 
 @QUICK

@@ -90,7 +90,9 @@ def test_the_engine_is_pyradiomics(phantom):
     params = {"setting": {"binWidth": 20, "sigma": [2.0]}, "imageType": {"LoG": {}, "Original": {}}, **CLASSES}
     row = extract_row(image, mask, FeatureSettings(engine="pyradiomics", params=params))
     spacing = image.grid.spacing_mm[::-1]
-    expected = ORACLE.pyradiomics_row(ORACLE.to_itk(image.voxels, spacing), ORACLE.to_itk(mask.voxels.astype(np.uint8), spacing), params)
+    expected = ORACLE.pyradiomics_row(
+        ORACLE.to_itk(image.voxels, spacing), ORACLE.to_itk(mask.voxels.astype(np.uint8), spacing), params
+    )
     assert row == expected
     assert sum(name.startswith("log-sigma-2-0-mm-3D_") for name in row) == 93
     ours = extract_row(image, mask, FeatureSettings(params={"setting": {"binWidth": 20}}))

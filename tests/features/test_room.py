@@ -148,9 +148,9 @@ def test_kernels_are_cached_in_a_folder_of_their_own(tmp_path):
     code = (
         "import numpy as np\n"
         "from radpipe.features._kernels import _jit\n"
-        "from radpipe.features._kernels.runs import run_codes\n"
-        "run_codes(np.array([0, 1, 1, 0], np.int32), np.array([1, 2]), np.int64(1), 4)\n"
-        "print(sum(run_codes.stats.cache_hits.values()), _jit._FOLDER)"
+        "from radpipe.features._kernels.runs import run_counts\n"
+        "run_counts(np.array([0, 1, 1, 0], np.int32), np.array([1, 2]), np.int64(1), 1, 2, np.zeros(4, np.int32))\n"
+        "print(sum(run_counts.stats.cache_hits.values()), _jit._FOLDER)"
     )
     first = run(code, NUMBA_CACHE_DIR=str(tmp_path)).split()
     second = run(code, NUMBA_CACHE_DIR=str(tmp_path)).split()

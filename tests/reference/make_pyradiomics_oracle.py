@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import importlib.util
 import io
 import os
 import sys
@@ -209,4 +210,6 @@ if __name__ == "__main__":
     parser.add_argument("--compare", action="store_true", help="run both engines live instead of writing")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RADPIPE_DATA", HERE.parents[2] / "shared" / "data")))
     arguments = parser.parse_args()
+    if importlib.util.find_spec("radiomics") is None:
+        sys.exit("pyradiomics is not installed here: run `make pyradiomics` first")
     sys.exit(compare(arguments.data) if arguments.compare else write(arguments.data))

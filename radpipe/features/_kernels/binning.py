@@ -1,10 +1,10 @@
-"""Intensity -> grey level."""
+"""Intensity -> grey level, laid out for the kernels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import FloatArray, LevelArray, kernel
+from radpipe.features._kernels._jit import Bytes, FloatArray, IntArray, LevelArray, kernel
 
 
 @kernel
@@ -26,3 +26,26 @@ def digitise(values: FloatArray, edges: FloatArray) -> LevelArray:
             guess -= 1
         levels[k] = guess
     return levels
+
+
+@kernel
+def lay_out(mask: Bytes, levels: LevelArray, border: int) -> tuple[LevelArray, IntArray]:
+    """(flat, where): the box with a border of zeros, flattened; places of the region's voxels in it, ascending.
+
+    mask : (z, y, x) uint8. levels : (n,), of the region's voxels in memory order.
+    """
+    depth, height, width = mask.shape
+    rows = height + 2 * border
+    columns = width + 2 * border
+    flat = np.zeros((depth + 2 * border) * rows * columns, np.int32)
+    where = np.empty(levels.size, np.int64)
+    k = 0
+    for z in range(depth):
+        for y in range(height):
+            start = ((z + border) * rows + y + border) * columns + border
+            for x in range(width):
+                if mask[z, y, x]:
+                    flat[start + x] = levels[k]
+                    where[k] = start + x
+                    k += 1
+    return flat, where

@@ -14,6 +14,8 @@ def count_codes(codes: IntArray, limit: int) -> tuple[IntArray, IntArray]:
     Few possible codes are counted in a table, many by sorting, so that memory follows the voxels and never Ng x Ng.
     """
     n = codes.size
+    if n == 0:
+        return codes, codes
     if limit <= 4 * n + 65536:
         table = np.zeros(limit, np.int64)
         for code in codes:

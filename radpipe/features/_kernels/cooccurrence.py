@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
+from radpipe.features._kernels.cells import count_codes
+from radpipe.features._kernels.eigenvalue import second_eigenvalue
 
 EPS = np.spacing(1.0)  # PyRadiomics adds it inside its logarithms and to some divisors
 NAMES = (
@@ -20,18 +22,57 @@ def pair_codes(levels: LevelArray, where: IntArray, offset: int, n_levels: int, 
 
     levels : flat, bordered int32. where : int64, flat places of the region's voxels. symmetric : each pair both ways.
     """
-    codes = np.empty(where.size * (2 if symmetric else 1), np.int64)
+    codes = np.empty(where.size * (2 if symmetric else 1) + 2, np.int64)
     found = 0
     for voxel in where:
+        i = levels[voxel]
         j = levels[voxel + offset]
-        if j:
-            i = levels[voxel]
-            codes[found] = (i - 1) * n_levels + j - 1
-            found += 1
-            if symmetric:
-                codes[found] = (j - 1) * n_levels + i - 1
-                found += 1
+        codes[found] = (i - 1) * n_levels + j - 1
+        if symmetric:
+            codes[found + 1] = (j - 1) * n_levels + i - 1
+            found += 2 * (j != 0)
+        else:
+            found += j != 0
     return codes[:found]
+
+
+@kernel
+def pair_counts(
+    levels: LevelArray, where: IntArray, offset: int, n_levels: int, symmetric: bool
+) -> tuple[IntArray, IntArray, IntArray]:
+    """(i, j, count) of every pair of levels that occurs at ``offset``; levels from 1.
+
+    Few levels are counted in a table that has a column for "outside", so that no branch depends on the image.
+    """
+    width = n_levels + 1
+    if width * width > 4 * where.size + 65536:
+        found, counts = count_codes(pair_codes(levels, where, offset, n_levels, symmetric), n_levels * n_levels)
+        first = found // n_levels
+        return first + 1, found - first * n_levels + 1, counts
+    flat_table = np.zeros(width * width, np.int64)
+    step = np.uint64(offset)  # numba asks of every signed index whether it counts from the end; that costs more than the rest
+    for place in where:
+        voxel = np.uint64(place)
+        flat_table[np.uint64(np.int64(levels[voxel]) * width + levels[voxel + step])] += 1
+    table = flat_table.reshape(width, width)
+    cells = 0
+    for i in range(1, width):
+        for j in range(1, width):
+            if table[i, j] or (symmetric and table[j, i]):
+                cells += 1
+    first = np.empty(cells, np.int64)
+    second = np.empty(cells, np.int64)
+    count = np.empty(cells, np.int64)
+    row = 0
+    for i in range(1, width):
+        for j in range(1, width):
+            n = table[i, j] + (table[j, i] if symmetric else 0)
+            if n:
+                first[row] = i
+                second[row] = j
+                count[row] = n
+                row += 1
+    return first, second, count
 
 
 @kernel
@@ -160,4 +201,26 @@ def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels
     out[21] = sum_entropy
     out[22] = variance_x
     out[23] = gap
+    return out
+
+
+@kernel
+def all_directions(
+    levels: LevelArray, where: IntArray, steps: IntArray, n_levels: int, symmetric: bool, with_eigenvalue: bool
+) -> FloatArray:
+    """(directions, 26): :func:`cooccurrence_features` of every direction, then :func:`second_eigenvalue`'s two numbers.
+
+    A row is NaN where no two voxels of the region are neighbours in its direction.
+    """
+    out = np.full((steps.size, 26), np.nan)
+    for direction in range(steps.size):
+        i, j, counts = pair_counts(levels, where, steps[direction], n_levels, symmetric)
+        if counts.size == 0:
+            continue
+        weight = counts.astype(np.float64)
+        out[direction, :24] = cooccurrence_features(i, j, weight, n_levels)
+        if with_eigenvalue:
+            value, doubt = second_eigenvalue(i, j, weight / weight.sum(), n_levels)
+            out[direction, 24] = value
+            out[direction, 25] = doubt
     return out

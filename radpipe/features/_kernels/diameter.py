@@ -26,25 +26,25 @@ def row_ends(mask: Bytes) -> tuple[LevelArray, LevelArray]:
             for x in range(width - 1):
                 here = mask[z, y, x]
                 if here != mask[z + 1, y, x]:
-                    _extend(along_x[2 * z + 1, 2 * y], 2 * x)
-                    _extend(along_y[2 * z + 1, 2 * x], 2 * y)
+                    _extend(along_x, 2 * z + 1, 2 * y, 2 * x)
+                    _extend(along_y, 2 * z + 1, 2 * x, 2 * y)
                 if here != mask[z, y + 1, x]:
-                    _extend(along_x[2 * z, 2 * y + 1], 2 * x)
-                    _extend(along_y[2 * z, 2 * x], 2 * y + 1)
+                    _extend(along_x, 2 * z, 2 * y + 1, 2 * x)
+                    _extend(along_y, 2 * z, 2 * x, 2 * y + 1)
                 if here != mask[z, y, x + 1]:
-                    _extend(along_x[2 * z, 2 * y], 2 * x + 1)
-                    _extend(along_y[2 * z, 2 * x + 1], 2 * y)
+                    _extend(along_x, 2 * z, 2 * y, 2 * x + 1)
+                    _extend(along_y, 2 * z, 2 * x + 1, 2 * y)
     return along_x, along_y
 
 
 @kernel
-def _extend(ends: LevelArray, place: int) -> None:
-    if ends[0] < 0:
-        ends[0] = place
-        ends[1] = place
+def _extend(ends: LevelArray, plane: int, line: int, place: int) -> None:
+    if ends[plane, line, 0] < 0:
+        ends[plane, line, 0] = place
+        ends[plane, line, 1] = place
     else:
-        ends[0] = min(ends[0], place)
-        ends[1] = max(ends[1], place)
+        ends[plane, line, 0] = min(ends[plane, line, 0], place)
+        ends[plane, line, 1] = max(ends[plane, line, 1], place)
 
 
 @kernel
@@ -117,28 +117,54 @@ def plane_diameters(ends: LevelArray, row_mm: float, column_mm: float) -> tuple[
 def longest(points: FloatArray) -> float:
     """The longest squared distance between two of the points, mm2. points : (n, 3) float64, mm.
 
-    Points far from the middle come first; a pair whose distances from the middle cannot add up to the best is not measured.
+    A few hops, each to the point farthest from the last, come close to it. Then points far from the middle are measured first,
+    and a pair whose distances from the middle cannot add up to the best is not measured.
     """
     n = points.shape[0]
     middle = np.zeros(3)
     for axis in range(3):
         middle[axis] = (points[:, axis].min() + points[:, axis].max()) / 2.0
     radius = np.empty(n)
+    start = 0
     for k in range(n):
-        radius[k] = np.sqrt(((points[k] - middle) ** 2).sum())
-    order = np.argsort(-radius)
+        radius[k] = np.sqrt(_squared(points, k, middle))
+        if radius[k] > radius[start]:
+            start = k
+    widest = radius[start]
     best = 0.0
-    for a in range(n):
-        p = order[a]
+    for _ in range(4):
+        farthest = start
+        distance = 0.0
+        for k in range(n):
+            d = _squared(points, k, points[start])
+            if d > distance:
+                distance = d
+                farthest = k
+        if distance <= best:
+            break
+        best = distance
+        start = farthest
+    # What cannot reach the best with any partner is left out before anything is sorted.
+    near = (np.sqrt(best) - widest) * (1.0 - 1e-12)
+    kept = np.flatnonzero(radius >= near)
+    kept = kept[np.argsort(-radius[kept])]
+    for a in range(kept.size):
+        p = kept[a]
         reach = np.sqrt(best) * (1.0 - 1e-12)
-        if radius[order[0]] + radius[p] < reach:
+        if widest + radius[p] < reach:
             break
         for b in range(a):
-            q = order[b]
+            q = kept[b]
             if radius[p] + radius[q] < reach:
                 break
-            d0 = points[p, 0] - points[q, 0]
-            d1 = points[p, 1] - points[q, 1]
-            d2 = points[p, 2] - points[q, 2]
-            best = max(best, d0 * d0 + d1 * d1 + d2 * d2)
+            best = max(best, _squared(points, p, points[q]))
     return best
+
+
+@kernel
+def _squared(points: FloatArray, k: int, other: FloatArray) -> float:
+    d0 = points[k, 0] - other[0]
+    d1 = points[k, 1] - other[1]
+    d2 = points[k, 2] - other[2]
+    squared: float = d0 * d0 + d1 * d1 + d2 * d2
+    return squared

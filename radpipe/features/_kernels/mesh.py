@@ -1,4 +1,4 @@
-"""The marching-cubes surface of a mask, as PyRadiomics draws it, and the points its diameters are taken between.
+"""The marching-cubes surface of a mask, as PyRadiomics draws it, and the moments of its voxels.
 
 A cube lies between 2 x 2 x 2 voxels; which of its corners are inside makes its configuration. Corners (z, y, x):
 0 (0,0,0), 1 (0,0,1), 2 (0,1,1), 3 (0,1,0), 4 to 7 the same at z + 1. The surface cuts every edge in the middle.
@@ -218,3 +218,31 @@ def count_cubes(mask: Bytes) -> FloatArray:
                     table[cube, 2] += y
                     table[cube, 3] += x
     return table
+
+
+@kernel
+def moments(mask: Bytes) -> IntArray:
+    """Whole numbers over the voxels of the mask: n, then the sums of z, y, x, zz, yy, xx, zy, zx, yx. mask : (z, y, x) uint8."""
+    out = np.zeros(10, np.int64)
+    for z in range(mask.shape[0]):
+        for y in range(mask.shape[1]):
+            n = np.int64(0)
+            first = np.int64(0)
+            second = np.int64(0)
+            for x in range(mask.shape[2]):
+                inside = np.int64(mask[z, y, x])
+                n += inside
+                first += inside * x
+                second += inside * x * x
+            if n:
+                out[0] += n
+                out[1] += n * z
+                out[2] += n * y
+                out[3] += first
+                out[4] += n * z * z
+                out[5] += n * y * y
+                out[6] += second
+                out[7] += n * z * y
+                out[8] += first * z
+                out[9] += first * y
+    return out

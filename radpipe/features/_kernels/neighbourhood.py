@@ -19,19 +19,19 @@ def neighbourhood(
     codes = np.empty(where.size, np.int64)
     count = np.zeros(n_levels)
     difference = np.zeros(n_levels)
+    far = offsets.max()
+    steps = (offsets + far).astype(np.uint64)  # unsigned: see pair_counts
     for k in range(where.size):
-        voxel = where[k]
-        level = levels[voxel]
+        corner = np.uint64(where[k] - far)
+        level = levels[where[k]]
         dependent = 0
         inside = 0
         total = 0
-        for offset in offsets:
-            neighbour = levels[voxel + offset]
-            if neighbour:
-                inside += 1
-                total += neighbour
-                if abs(level - neighbour) <= alpha:
-                    dependent += 1
+        for step in steps:
+            neighbour = levels[corner + step]
+            inside += neighbour != 0
+            total += neighbour
+            dependent += (neighbour != 0) & (abs(level - neighbour) <= alpha)
         codes[k] = (level - 1) * width + dependent
         count[level - 1] += 1.0
         if inside:
