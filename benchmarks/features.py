@@ -3,6 +3,7 @@
 The 107 default features of the original image, warm, one thread, CPU seconds of the process. pyradiomics is measured where
 it is installed (`make pyradiomics`); the ratio is the result. No test times anything.
 """
+# ruff: noqa: E402 (threads are set before anything that starts them is imported)
 
 from __future__ import annotations
 
