@@ -21,7 +21,7 @@ import yaml
 
 from radpipe.config import Workflow
 from radpipe.errors import RadpipeError, RunError
-from radpipe.io.files import _cannot_write, atomic_write
+from radpipe.io.files import cannot_write, atomic_write
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
 from radpipe.stages import cohort, compare, evaluate, extract, preprocess, report, segment, select, train
@@ -75,7 +75,7 @@ def _run_stage(stage: ModuleType, context: Context) -> StageResult:
     except (RadpipeError, MemoryError):
         raise
     except OSError as error:
-        raise _cannot_write(Path(error.filename or context.folder.path), error) from error
+        raise cannot_write(Path(error.filename or context.folder.path), error) from error
     except Exception as error:
         # A fault of ours: the user gets one line and where the rest is; the log gets the traceback.
         LOG.exception("stage %s", stage.NAME)
@@ -109,14 +109,13 @@ def open_run(
         folder.sweep()
         with atomic_write(folder.config) as temporary:
             temporary.write_text(yaml.safe_dump(workflow.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8")
-        store = Store(folder.store)
-        store.sweep()
         compute = workflow.compute
         pool = Pool(
             workers or compute.count, scheduler=scheduler or compute.scheduler, memory_mb=compute.case_memory_mb,
             timeout_s=compute.case_timeout_s,
         )  # fmt: skip
-        with _logging_to(folder.log), pool:
+        with _logging_to(folder.log), Store(folder.store) as store, pool:
+            store.sweep()
             yield Context(workflow, folder, store, pool, progress or Progress(quiet=True), invocation)
 
 

@@ -32,7 +32,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        raise cannot_write(target, error) from error
     temporary = Path(name)
     try:
         # mkstemp makes files that nobody else may read; a result has the permissions of any new file.
@@ -44,7 +44,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _sync(target.parent)
     except OSError as error:
         if error.errno in _WRITING:
-            raise _cannot_write(target, error) from error
+            raise cannot_write(target, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def cannot_read(path: str | os.PathLike[str], error: OSError, case_id: str = "")
     return FileProblem(f"the file cannot be read ({error.strerror or error}).", hint="Copy it again.", case_id=case_id, path=path)
 
 
-def _cannot_write(path: Path, error: OSError) -> RunError:
+def cannot_write(path: Path, error: OSError) -> RunError:
     if error.errno in _FULL:
         problem, hint = "the disk is full.", "Free some space and run the same command again; what is done is kept."
     elif error.errno in _FORBIDDEN:

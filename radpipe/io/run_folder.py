@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import quote
 
 from radpipe.errors import RunError
-from radpipe.io.files import _cannot_write, atomic_write
+from radpipe.io.files import cannot_write, atomic_write
 from radpipe.io.store import ROW_FILE
 
 FORMAT = 1
@@ -62,7 +62,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         with os.fdopen(handle, "r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,7 +115,7 @@ class RunFolder:
         try:
             foreign = [] if not self.path.exists() else sorted(set(os.listdir(self.path)) - {self._lock.name, ".DS_Store"})
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         if foreign and not self._marker.exists():
             raise RunError(
                 f"the output folder is not empty and holds no run of radpipe ({', '.join(foreign[:3])}, ...).",
@@ -195,7 +195,7 @@ class RunFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _cannot_write(folder, error) from error
+            raise cannot_write(folder, error) from error
         return folder
 
     # what is no result
@@ -216,7 +216,7 @@ class RunFolder:
                     numbers = [round(float(timing[name]), 3) for name in _TIMING_COLUMNS[4:]]
                     writer.writerow([now, timing["stage"], _no_formula(str(timing["task_id"])), timing["tries"], *numbers])
         except OSError as error:
-            raise _cannot_write(self.timings, error) from error
+            raise cannot_write(self.timings, error) from error
 
 
 def safe_name(name: str) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from radpipe.errors import RunError
-from radpipe.io.files import _cannot_write, sha256_file
+from radpipe.io.files import cannot_write, sha256_file
 
 ROW_FILE = "row.json"
 FORMAT = 1
@@ -248,4 +248,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error

@@ -25,6 +25,7 @@ class Network:
     params : the settings class of its parameters.
     build : (params, in_channels, out_channels) -> module for float32 input (n, in_channels, z, y, x); a segmenter returns logits
     (n, out_channels, z, y, x), a classifier (n, out_channels). Weights come from torch's global generator; the caller seeds it.
+    library : what ``build`` imports besides torch; the children's server loads it once.
     size_multiple : params -> every axis of the input must be a multiple of this; 1 for any size.
     """
 
@@ -33,4 +34,5 @@ class Network:
     source: str
     params: type[Settings]
     build: Callable[[Any, int, int], nn.Module]
+    library: str = ""
     size_multiple: Callable[[Any], int] = any_size

@@ -54,5 +54,6 @@ NETWORK = Network(
     summary="3D ResNet (ResNet-10 at an eighth of its width by default)",
     source="MONAI ResNet; He 2016, doi:10.1109/CVPR.2016.90",
     params=Params,
+    library="monai",
     build=build,
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Params(Settings):
     """Parameters of the 3D U-Net."""
 
-    channels: tuple[int, ...] = Field((16, 32, 64, 128), min_length=2, max_length=7)
+    channels: tuple[int, ...] = Field((8, 16, 32, 64), min_length=2, max_length=7)
     """Feature maps at each level, from the finest."""
     full_resolution: bool = False
     """Whether the finest level works on the image's own voxels; False starts by halving the grid, several times as fast."""
@@ -57,6 +57,7 @@ NETWORK = Network(
     summary="3D U-Net with instance normalisation (MONAI)",
     source="Kerfoot 2018, doi:10.1007/978-3-030-12029-0_40",
     params=Params,
+    library="monai",
     build=build,
     size_multiple=size_multiple,
 )

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from radpipe.errors import RunError
-from radpipe.io.files import _cannot_write
+from radpipe.io.files import cannot_write
 from radpipe.stages._attempt import Servers, run_task
 from radpipe.stages._preload import ENVIRONMENT
 
@@ -214,7 +214,7 @@ def log_to(path: Path) -> logging.Handler:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     ROOT_LOG.addHandler(handler)
     ROOT_LOG.setLevel(logging.INFO)

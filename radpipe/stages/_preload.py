@@ -22,7 +22,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-# light: what checking, preparing and extracting a case needs; about 1.3 CPU seconds. torch: what learning needs on top; 5 more.
+# light: what checking, preparing and extracting a case needs; about 1.3 CPU seconds. torch: what learning needs on
+# top, 2.5 more. monai: what segmentation and MONAI's networks need on top of that, 2.5 more.
 LIGHT = (
     "numpy",
     "pandas",
@@ -37,14 +38,8 @@ LIGHT = (
 )
 TORCH = (
     "torch",
-    "monai.inferers",
-    "monai.losses",
-    "monai.networks.nets",
     "pyarrow.parquet",
     "radpipe.io.models",
-    "radpipe.segmentation.train",
-    "radpipe.segmentation.postprocess",
-    "radpipe.segmentation.metrics",
     "radpipe.selection.select",
     "radpipe.selection.tree",
     "radpipe.models.fit",
@@ -53,7 +48,15 @@ TORCH = (
     "radpipe.models.logistic",
     "radpipe.models.xgboost",
 )
-KINDS: dict[str, tuple[str, ...]] = {"bare": (), "light": LIGHT, "torch": (*LIGHT, *TORCH)}
+MONAI = (
+    "monai.inferers",
+    "monai.losses",
+    "monai.networks.nets",
+    "radpipe.segmentation.train",
+    "radpipe.segmentation.postprocess",
+    "radpipe.segmentation.metrics",
+)
+KINDS: dict[str, tuple[str, ...]] = {"bare": (), "light": LIGHT, "torch": (*LIGHT, *TORCH), "monai": (*LIGHT, *TORCH, *MONAI)}
 
 loaded = ""  # the kind that this process has loaded whole; a case asserts it
 

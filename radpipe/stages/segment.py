@@ -59,7 +59,7 @@ def run(context: Context) -> StageResult:
         NAME,
         "radpipe.stages.work:fit_segmenter",
         [fit_task(fit) for fit in fits],
-        preload="torch",
+        preload="monai",
     )
     broken = {row["task_id"]: row for row in fitted.failures}
     failures: list[dict[str, str]] = []
@@ -92,7 +92,7 @@ def run(context: Context) -> StageResult:
                     path=row["image_path"],
                 )
             )  # fmt: skip
-    outlined = context.map(NAME, "radpipe.stages.work:outline_case", outlines, preload="torch")
+    outlined = context.map(NAME, "radpipe.stages.work:outline_case", outlines, preload="monai")
     failures += outlined.failures
     failed = {row["case_id"] for row in failures}
     rows: list[dict[str, Any]] = []

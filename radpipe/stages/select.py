@@ -44,7 +44,7 @@ def run(context: Context) -> StageResult:
                 },
             )
         )  # fmt: skip
-    result = context.map(NAME, "radpipe.stages.work:select_fold", tasks)
+    result = context.map(NAME, "radpipe.stages.work:select_fold", tasks, preload="torch")
     rows_out = []
     for task_id, stored in result.done.items():
         repeat, fold = about[task_id]

@@ -8,10 +8,12 @@ import pandas as pd
 
 from radpipe.core import tables
 from radpipe.core.keys import content_key
+from radpipe.core.registry import lookup
 from radpipe.core.seeds import derive_seed
 from radpipe.errors import RunError
 from radpipe.io.store import StoredResult
 from radpipe.models.config import Cnn3dParams
+from radpipe.networks.registry import CLASSIFIERS
 from radpipe.stages import _inputs
 from radpipe.stages._inputs import Fold
 from radpipe.stages._parallel import Task
@@ -44,7 +46,9 @@ def run(context: Context) -> StageResult:
     parts = splits[splits["case_id"].isin(alive)].sort_values(["repeat", "fold", "case_id"])
     tasks, about, without = _tasks(context, cohort, parts, features, crops)
     failures += without
-    result = context.map(NAME, "radpipe.stages.work:fit_model", tasks, preload="torch")
+    networks = [lookup(CLASSIFIERS, model.network, "network") for model in workflow.models.values() if isinstance(model, Cnn3dParams)]
+    preload = "monai" if any(network.library == "monai" for network in networks) else "torch"
+    result = context.map(NAME, "radpipe.stages.work:fit_model", tasks, preload=preload)
 
     role = {(r, f, c): part for r, f, c, part in parts[["repeat", "fold", "case_id", "role"]].itertuples(index=False)}
     predictions, fits = [], []

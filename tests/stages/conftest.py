@@ -68,6 +68,10 @@ class Study:
     def __init__(self, folder: Path, rows: list[dict[str, str]]) -> None:
         self.folder, self.rows = folder, rows
 
+    def add(self, n: int) -> None:
+        """n further cases."""
+        self.rows += [make_case(self.folder, index) for index in range(len(self.rows), len(self.rows) + n)]
+
     def write(self, name: str = "workflow.yaml", **changes: Any) -> Path:
         write_manifest(self.folder, self.rows)
         path = self.folder / name

@@ -34,7 +34,7 @@ def tables(out: Path) -> dict[str, str]:
 
 
 def go(workflow: Path, out: Path, **options: Any) -> RunResult:
-    return pipeline.run(load_workflow(workflow), out, **{"workers": 2, "scheduler": "processes", **options})
+    return pipeline.run(load_workflow(workflow), out, **{"workers": 1, "scheduler": "processes", **options})
 
 
 def computed(result: RunResult) -> dict[str, int]:
@@ -155,9 +155,10 @@ def spoil(study: Any) -> dict[str, list[str]]:
 
 
 def test_bad_cases_are_named_and_cost_the_good_ones_nothing(study, tmp_path: Path, radpipe: Command) -> None:
+    study.add(8)
     said = spoil(study)
     out = tmp_path / "run"
-    done = radpipe("run", study.write(splits={"repeats": 1, "folds": 2}), "--out", out, "--workers", 2, check=3)
+    done = radpipe("run", study.write(splits={"repeats": 1, "folds": 2}), "--out", out, "--workers", 1, check=3)
     assert "Traceback" not in done.stdout + done.stderr
     assert "failures.csv" in done.stderr
     failures = pd.read_csv(out / "failures.csv", dtype=str, keep_default_na=False).set_index("case_id")
