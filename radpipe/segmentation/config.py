@@ -44,11 +44,11 @@ class SegmentationSettings(Settings):
     """Name in the registry of segmentation networks (``radpipe describe networks``)."""
     network_params: dict[str, Any] = Field(default_factory=dict)
     """The network's own parameters; unknown ones are refused."""
-    epochs: int = Field(40, ge=1, le=100_000)
+    epochs: int = Field(70, ge=1, le=100_000)
     """Passes over the training cases; each gives one patch a pass."""
     batch_size: int = Field(1, ge=1, le=64)
     """Patches a step. 1 where cases are few: with the time a step takes, many small steps learn more than few large ones."""
-    patch_voxels: tuple[int, int, int] = (64, 64, 64)
+    patch_voxels: tuple[int, int, int] = (48, 40, 40)
     """Largest patch (z, y, x), voxels of the preprocessed grid; smaller images are taken whole."""
     foreground: float = Field(0.5, ge=0.0, le=1.0)
     """Where an image is larger than the patch: probability that the patch holds a voxel of the lesion drawn at random."""
