@@ -49,9 +49,9 @@ class RunResult:
 
 def run(
     workflow: Workflow, out: Path, *, invocation: tuple[str, str] = ("", ""), workers: int | None = None, scheduler: str | None = None,
-    progress: Progress | None = None, only: str | None = None,
+    progress: Progress | None = None, only: Sequence[str] = (),
 ) -> RunResult:  # fmt: skip
-    """Walk the stages (or only one) and write everything into ``out``.
+    """Walk the stages (or only those) and write everything into ``out``.
 
     What is already there and was made from the same inputs, settings and code is kept; RunError where the folder
     belongs to another workflow or another run is at work in it.
@@ -60,7 +60,7 @@ def run(
     with open_run(workflow, out, invocation=invocation, workers=workers, scheduler=scheduler, progress=progress) as context:
         results = []
         for stage in STAGES:
-            if only is not None and stage.NAME != only:
+            if only and stage.NAME not in only:
                 continue
             if stage.NAME in IMAGE_STAGES and not workflow.needs_images:
                 continue

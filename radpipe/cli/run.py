@@ -56,7 +56,7 @@ def stage(name: str, workflow: Path, out: Path, workers: int | None, scheduler: 
     """Run the one stage NAME of WORKFLOW on what earlier stages left in OUT."""
     result = pipeline.run(
         load_workflow(workflow), out, invocation=(str(workflow), str(out)), workers=workers, scheduler=scheduler,
-        progress=Progress(quiet=quiet), only=name,
+        progress=Progress(quiet=quiet), only=(name,),
     )  # fmt: skip
     return _close(result, out)
 

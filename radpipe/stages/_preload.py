@@ -78,6 +78,9 @@ def load(kind: str) -> None:
 
         torch.set_num_threads(1)
         torch.set_num_interop_threads(1)
+        # Besides what it says: its first call, like an optimiser's first step, imports 800 modules (1.6 CPU seconds), which
+        # every case would otherwise pay for itself.
+        torch.use_deterministic_algorithms(True)
     # What is loaded stays: without this, a case's first collection touches, and so copies, every page it shares with us.
     gc.collect()
     gc.freeze()

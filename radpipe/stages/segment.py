@@ -35,7 +35,7 @@ def run(context: Context) -> StageResult:
     if workflow.segmentation.masks == "given":
         return StageResult(NAME, note="not needed: masks: given")
     prepared = context.read(tables.PREPROCESSED)
-    cases = context.read(tables.COHORT).merge(prepared, on="case_id", suffixes=("", "_prepared")).set_index("case_id", drop=False)
+    cases = context.read(tables.COHORT).merge(prepared, on="case_id", suffixes=("", "_prepared"))
     settings = workflow.segmentation.model_dump(mode="json")
     engine = engine_version("segmentation", "networks", "preprocessing", "io")
     fits = plan(context, cases)
@@ -43,15 +43,15 @@ def run(context: Context) -> StageResult:
     where = context.folder.path
 
     def fit_task(fit: SegmentationFit) -> Task:
-        train = cases.loc[sorted(fit.train_ids)]
+        train = [by_id[case_id] for case_id in sorted(fit.train_ids)]
         seed = derive_seed(workflow.seed, NAME, fit.repeat, fit.fold, fit.part)
         examples = [
             (row["case_id"], str(where / row["image_path_prepared"]), str(where / row["mask_path_prepared"]))
-            for row in train.to_dict("records")
+            for row in train
         ]
         return Task(
             task_id=_fit_name(fit),
-            key=content_key(stage="segment-fit", engine=engine, settings=settings, seed=seed, train=dict(zip(train["case_id"], train["key"], strict=True))),
+            key=content_key(stage="segment-fit", engine=engine, settings=settings, seed=seed, train={row["case_id"]: row["key"] for row in train}),
             payload={"examples": examples, "settings": settings, "seed": seed},
         )  # fmt: skip
 

@@ -72,9 +72,9 @@ class Study:
         """n further cases."""
         self.rows += [make_case(self.folder, index) for index in range(len(self.rows), len(self.rows) + n)]
 
-    def write(self, name: str = "workflow.yaml", **changes: Any) -> Path:
+    def write(self, file: str = "workflow.yaml", **changes: Any) -> Path:
         write_manifest(self.folder, self.rows)
-        path = self.folder / name
+        path = self.folder / file
         path.write_text(yaml.safe_dump(workflow(**changes)))
         return path
 
