@@ -53,7 +53,9 @@ class Workflow(Settings):
     """What a run does, whole: the same file and the same data give the same tables."""
 
     radpipe_workflow: int = Field(description="version of this file's layout; 1")
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="of the workflow; an output folder belongs to one name")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="of the workflow; an output folder belongs to one name"
+    )
     title: str = Field("", description="heading of the report; the name where empty")
     seed: int = Field(20261121, ge=0, description="all chance in the run comes from here")
     cohort: CohortSettings
@@ -76,7 +78,9 @@ class Workflow(Settings):
     def _sections_agree(self) -> Workflow:
         for name in self.comparison.primary or ():
             if name not in self.models:
-                raise ValueError(f"comparison.primary names the model {name!r}, which is not among models ({', '.join(self.models)})")
+                raise ValueError(
+                    f"comparison.primary names the model {name!r}, which is not among models ({', '.join(self.models)})"
+                )
         if self.needs_images and self.segmentation.masks == "predicted" and self.features.table is not None:
             raise ValueError(
                 "features.table (made elsewhere) goes with segmentation.masks: given; its values cannot come from predicted masks"

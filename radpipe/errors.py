@@ -17,9 +17,7 @@ class RadpipeError(Exception):
     exit_code = 2
     kind = "error"
 
-    def __init__(
-        self, problem: str, *, hint: str = "", case_id: str = "", path: object = "", kind: str | None = None
-    ) -> None:
+    def __init__(self, problem: str, *, hint: str = "", case_id: str = "", path: object = "", kind: str | None = None) -> None:
         self.problem = problem
         self.hint = hint
         self.case_id = case_id

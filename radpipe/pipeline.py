@@ -21,7 +21,7 @@ import yaml
 
 from radpipe.config import Workflow
 from radpipe.errors import RadpipeError, RunError
-from radpipe.io.files import cannot_write, atomic_write
+from radpipe.io.files import atomic_write, cannot_write
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
 from radpipe.stages import cohort, compare, evaluate, extract, preprocess, report, segment, select, train
@@ -100,7 +100,13 @@ def _in_words(result: StageResult) -> str:
 
 @contextmanager
 def open_run(
-    workflow: Workflow, out: Path, *, invocation: tuple[str, str], workers: int | None, scheduler: str | None, progress: Progress | None
+    workflow: Workflow,
+    out: Path,
+    *,
+    invocation: tuple[str, str],
+    workers: int | None,
+    scheduler: str | None,
+    progress: Progress | None,
 ) -> Iterator[Context]:
     """Lock the folder, write the settings with every default, and hand out the context; workers start when first needed."""
     folder = RunFolder(out)
@@ -108,15 +114,26 @@ def open_run(
         folder.claim(workflow.name)
         folder.sweep()
         with atomic_write(folder.config) as temporary:
-            temporary.write_text(yaml.safe_dump(workflow.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8")
+            temporary.write_text(
+                yaml.safe_dump(workflow.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
+            )
         compute = workflow.compute
         pool = Pool(
             workers or compute.count, scheduler=scheduler or compute.scheduler, memory_mb=compute.case_memory_mb,
             timeout_s=compute.case_timeout_s,
         )  # fmt: skip
+        progress = progress or Progress(quiet=True)
+        if workflow.needs_images and not _kernels_compiled():
+            progress.say("the feature kernels are compiled now, once on this machine: about half a minute before the first case")
         with _logging_to(folder.log), Store(folder.store) as store, pool:
             store.sweep()
-            yield Context(workflow, folder, store, pool, progress or Progress(quiet=True), invocation)
+            yield Context(workflow, folder, store, pool, progress, invocation)
+
+
+def _kernels_compiled() -> bool:
+    from radpipe.features._kernels._jit import compiled  # here, because it imports numba
+
+    return compiled()
 
 
 @contextmanager

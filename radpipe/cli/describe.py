@@ -33,9 +33,16 @@ def _features() -> Rows:
 
 
 def _filters() -> Rows:
-    from radpipe.features.config import IMAGE_TYPES
+    from radpipe.features.parameters import IMAGE_TYPES
 
-    yield from IMAGE_TYPES.items()
+    for name in IMAGE_TYPES:
+        own = name == "Original"
+        yield (
+            name,
+            "The image as it is; both engines."
+            if own
+            else "A filtered image; features: {engine: pyradiomics} (make pyradiomics).",
+        )
 
 
 def _networks() -> Rows:
@@ -46,9 +53,9 @@ def _networks() -> Rows:
 
 
 def _models() -> Rows:
-    from radpipe.models.registry import MODELS
+    from radpipe.models.config import PARAMS
 
-    yield from _of_registry(MODELS)
+    yield from ((kind, _first_line(params.__doc__)) for kind, params in PARAMS.items())
 
 
 def _selectors() -> Rows:

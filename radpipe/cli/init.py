@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -58,10 +59,14 @@ SPACING = {"CT": "[2, 2, 2]", "PET": "[4, 4, 4]", "MR": "[2, 2, 2]"}
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--outcomes", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV with one row a case or patient.")
+@click.option(
+    "--outcomes", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV with one row a case or patient."
+)
 @click.option("--outcome", default="outcome", show_default=True, help="Column of the outcome.")
 @click.option("--modality", type=click.Choice(["CT", "PET", "MR"]), help="Of images whose names do not say.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("."), help="Where the two files go; here by default.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("."), help="Where the two files go; here by default."
+)
 def init(folder: Path, outcomes: Path | None, outcome: str, modality: str | None, out: Path) -> None:
     """Pair the images and masks under FOLDER and write manifest.csv and workflow.yaml.
 
@@ -103,9 +108,9 @@ def init(folder: Path, outcomes: Path | None, outcome: str, modality: str | None
     write_bytes(
         workflow,
         WORKFLOW.format(
-            name="".join(c if c.isalnum() else "_" for c in folder.resolve().name).strip("_") or "cohort", outcome=outcome,
-            positive=f"\n  positive: {values[-1]}            # the value that counts as the event" if text and len(values) == 2 else "",
-            clinical=", ".join(clinical), spacing=SPACING[common], setting=SETTINGS[common],
+            name="".join(c if c.isalnum() else "_" for c in folder.resolve().name).strip("_") or "cohort", outcome=json.dumps(outcome),
+            positive=f"\n  positive: {json.dumps(values[-1])}            # the value that counts as the event" if text and len(values) == 2 else "",
+            clinical=", ".join(map(json.dumps, clinical)), spacing=SPACING[common], setting=SETTINGS[common],
             clinical_model="  clinical: {kind: logistic, inputs: clinical}\n" if clinical else "",
         ).encode(),
     )  # fmt: skip
@@ -140,7 +145,9 @@ def _join(frame: pd.DataFrame, outcomes: Path, outcome: str) -> tuple[pd.DataFra
             f"there is no column {outcome!r}.{nearest(outcome, table.columns)}", hint="Say --outcome COLUMN.", path=outcomes
         )
     if table[key].duplicated().any():
-        raise CohortError(f"{key} {table[key][table[key].duplicated()].iloc[0]!r} stands twice.", hint="One row each.", path=outcomes)
+        raise CohortError(
+            f"{key} {table[key][table[key].duplicated()].iloc[0]!r} stands twice.", hint="One row each.", path=outcomes
+        )
     new = [name for name in table.columns if name not in frame.columns]
     joined = frame.merge(table[[key, *new]], on=key, how="left").fillna("")
     without = sorted(set(frame[key]) - set(table[key]))

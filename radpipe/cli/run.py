@@ -16,7 +16,9 @@ from radpipe.stages._progress import Progress
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
-            click.option("--out", "-o", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run."),
+            click.option(
+                "--out", "-o", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run."
+            ),
             click.option("--workers", "-w", type=click.IntRange(1), help="Cases at a time; by default one per core."),
             click.option("--scheduler", help="Address of a running Dask scheduler, or 'processes' to do without Dask."),
             click.option("--quiet", "-q", is_flag=True, help="Only the last lines."),
@@ -64,6 +66,8 @@ def stage(name: str, workflow: Path, out: Path, workers: int | None, scheduler: 
 def _close(result: pipeline.RunResult, made: Path) -> int:
     failures = sum(stage.failures for stage in result.stages)
     if failures:
-        click.echo(f"finished with {failures} failure(s): what is wrong and what to do is in {result.folder / 'failures.csv'}", err=True)
+        click.echo(
+            f"finished with {failures} failure(s): what is wrong and what to do is in {result.folder / 'failures.csv'}", err=True
+        )
     click.echo(f"{made}  ({result.seconds:.0f} s)")
     return result.exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from radpipe.core.settings import Settings
 
@@ -31,6 +31,13 @@ class CohortSettings(Settings):
     """Columns for models on clinical data; numbers or categories, cells may be empty."""
     modality: Literal["CT", "PET", "MR"] | None = None
     """Modality of the cases whose manifest row does not give one."""
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("YAML reads yes, no, true and false as truth values: write the class in quotes, such as 'yes'")
+        return str(value) if isinstance(value, int | float) else value
 
     @model_validator(mode="after")
     def _check_columns(self) -> CohortSettings:

@@ -33,7 +33,7 @@ class Grid:
     def world_mm(self, index_zyx: FloatArray) -> FloatArray:
         """(..., 3) index in (z, y, x) -> (..., 3) LPS position in (x, y, z), mm."""
         matrix = np.asarray(self.direction).reshape(3, 3) * np.asarray(self.spacing_mm[::-1])
-        return np.asarray(index_zyx, float)[..., ::-1] @ matrix.T + np.asarray(self.origin_mm)
+        return np.asarray(np.asarray(index_zyx, float)[..., ::-1] @ matrix.T + np.asarray(self.origin_mm), dtype=np.float64)
 
     def cropped(self, start_zyx: tuple[int, int, int], shape: tuple[int, int, int]) -> Grid:
         """The grid of ``array[start:start + shape]``; start may be negative (padding)."""

@@ -32,7 +32,9 @@ class Mask:
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape or self.voxels.dtype != bool:
-            raise ValueError(f"mask voxels {self.voxels.shape} {self.voxels.dtype} do not fill the grid {self.grid.shape} as bool")
+            raise ValueError(
+                f"mask voxels {self.voxels.shape} {self.voxels.dtype} do not fill the grid {self.grid.shape} as bool"
+            )
 
     @property
     def volume_ml(self) -> float:

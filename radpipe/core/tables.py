@@ -56,7 +56,12 @@ COHORT = Schema(
     (
         _CASE,
         Column("patient_id", "string", "cases of one patient never stand on two sides of a split"),
-        Column("modality", "string", "CT, PET or MR; empty where a table of features takes the images' place", allowed=("CT", "PET", "MR", "")),
+        Column(
+            "modality",
+            "string",
+            "CT, PET or MR; empty where a table of features takes the images' place",
+            allowed=("CT", "PET", "MR", ""),
+        ),
         Column("image_path", "string", "image file, as written in the manifest"),
         Column("mask_path", "string", "file with the given outline"),
         Column("label", "int64", "value of the region's voxels in the mask file"),
@@ -289,7 +294,7 @@ def make_table(schema: Schema, rows: list[dict[str, Any]] | pd.DataFrame) -> pd.
             raise SchemaError(f"table {schema.name!r}, column {column.name!r}: not {column.dtype} ({error}).") from error
     if schema.extra == "float64":
         further = [name for name in frame.columns if name not in named]
-        frame = frame.astype({name: "float64" for name in further})
+        frame = frame.astype(dict.fromkeys(further, "float64"))
     check_table(frame, schema)
     return frame.sort_values(list(schema.key), kind="stable", ignore_index=True)
 

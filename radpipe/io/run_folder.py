@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import quote
 
 from radpipe.errors import RunError
-from radpipe.io.files import cannot_write, atomic_write
+from radpipe.io.files import atomic_write, cannot_write
 from radpipe.io.store import ROW_FILE
 
 FORMAT = 1

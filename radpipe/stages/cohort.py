@@ -40,7 +40,12 @@ def load_cases(workflow: Workflow) -> tuple[pd.DataFrame, list[RadpipeError]]:
     """The manifest's rows that hold together, and what is wrong with the others; no image is opened."""
     path = manifest_path(workflow)
     return read_manifest(
-        read_text_table(path), workflow.cohort, base=path.parent, source=path, splits=workflow.splits, with_images=workflow.needs_images
+        read_text_table(path),
+        workflow.cohort,
+        base=path.parent,
+        source=path,
+        splits=workflow.splits,
+        with_images=workflow.needs_images,
     )
 
 

@@ -11,9 +11,9 @@ from radpipe.core import tables
 from radpipe.core.keys import content_key
 from radpipe.core.registry import nearest
 from radpipe.errors import CohortError, FileProblem
-from radpipe.io.tables import read_text_table
 from radpipe.evaluation.agreement import icc_a1
 from radpipe.features.dictionary import feature_dictionary
+from radpipe.io.tables import read_text_table
 from radpipe.stages._parallel import MapResult, Task
 from radpipe.stages.cohort import case_payload
 from radpipe.stages.context import Context, StageResult, engine_version, failure

@@ -52,7 +52,8 @@ def forecast(workflow: Workflow, out: Path, workers: int | None) -> str:
     text += [
         "",
         f"  about {total:.0f} CPU s, {total / wanted / 60:.1f} minutes with {wanted} worker(s), if the images are the size of the demo's;",
-        f"  at most {wanted * workflow.compute.case_memory_mb / 1000:.1f} GB of memory for the cases ({workflow.compute.case_memory_mb} MB each, then the case is ended).",
+        f"  at most {wanted * workflow.compute.case_memory_mb / 1000:.1f} GB of memory for the cases "
+        f"({workflow.compute.case_memory_mb} MB each, then the case is ended).",
         "  What an earlier run left in the folder and still fits is not computed again.",
     ]  # fmt: skip
     if problems:

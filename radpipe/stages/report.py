@@ -73,7 +73,9 @@ def _overlays(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[Overla
         outlines = None
         by_volume = cohort.sort_values(["mask_volume_ml", "case_id"])["case_id"]
         n = min(workflow.report.examples, len(by_volume))
-        chosen = [by_volume.iloc[place] for place in np.unique(np.linspace(0, len(by_volume) - 1, n).round().astype(int))] if n else []
+        chosen = (
+            [by_volume.iloc[place] for place in np.unique(np.linspace(0, len(by_volume) - 1, n).round().astype(int))] if n else []
+        )
     rows = {row["case_id"]: row for row in cohort.to_dict("records")}
     slices = []
     for case_id in chosen:
@@ -91,7 +93,7 @@ def _overlays(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[Overla
 def _stability(selection: pd.DataFrame | None) -> dict[str, float] | None:
     if selection is None or not len(selection):
         return None
-    kept = selection.pivot(index=["repeat", "fold"], columns="feature", values="kept").to_numpy(dtype=bool)
+    kept = selection.pivot_table(index=["repeat", "fold"], columns="feature", values="kept", aggfunc="all").to_numpy(dtype=bool)
     if len(kept) < 2:
         return None
     value, low, high = nogueira(kept)

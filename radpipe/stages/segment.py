@@ -46,8 +46,7 @@ def run(context: Context) -> StageResult:
         train = [by_id[case_id] for case_id in sorted(fit.train_ids)]
         seed = derive_seed(workflow.seed, NAME, fit.repeat, fit.fold, fit.part)
         examples = [
-            (row["case_id"], str(where / row["image_path_prepared"]), str(where / row["mask_path_prepared"]))
-            for row in train
+            (row["case_id"], str(where / row["image_path_prepared"]), str(where / row["mask_path_prepared"])) for row in train
         ]
         return Task(
             task_id=_fit_name(fit),

@@ -46,7 +46,9 @@ def run(context: Context) -> StageResult:
     parts = splits[splits["case_id"].isin(alive)].sort_values(["repeat", "fold", "case_id"])
     tasks, about, without = _tasks(context, cohort, parts, features, crops)
     failures += without
-    networks = [lookup(CLASSIFIERS, model.network, "network") for model in workflow.models.values() if isinstance(model, Cnn3dParams)]
+    networks = [
+        lookup(CLASSIFIERS, model.network, "network") for model in workflow.models.values() if isinstance(model, Cnn3dParams)
+    ]
     preload = "monai" if any(network.library == "monai" for network in networks) else "torch"
     result = context.map(NAME, "radpipe.stages.work:fit_model", tasks, preload=preload)
 
@@ -56,7 +58,7 @@ def run(context: Context) -> StageResult:
         repeat, fold, name, seed = about[task_id]
         key = {"repeat": repeat, "fold": fold, "seed": seed, "model": name}
         for case_id, (p_0, p_1) in stored.row["probabilities"].items():
-            known = {"role": role[repeat, fold, case_id], "y_true": int(cohort.at[case_id, "outcome"])}
+            known = {"role": role[repeat, fold, case_id], "y_true": int(cohort.loc[case_id, "outcome"])}
             predictions.append({**key, "case_id": case_id, **known, "p_0": p_0, "p_1": p_1})
         model_path = context.folder.publish_model(stored.folder, name, repeat, fold)
         fits.append({**key, **stored.row["facts"], "saw_sha256": stored.row["saw_sha256"], "model_path": model_path})

@@ -148,7 +148,11 @@ def crop_case(payload: Payload, folder: Path) -> Row:
     mask = read_mask(Path(payload["mask_path"]), label=payload["label"], case_id=payload["case_id"])
     x, y, z = payload["crop_voxels"]
     crop = crop_around(
-        prepared, resample_mask(mask, prepared.grid), (z, y, x), mask_channel=payload["mask_channel"], margin_mm=payload["margin_mm"]
+        prepared,
+        resample_mask(mask, prepared.grid),
+        (z, y, x),
+        mask_channel=payload["mask_channel"],
+        margin_mm=payload["margin_mm"],
     )
     np.save(folder / "crop.npy", crop, allow_pickle=False)
     return {"shape": list(crop.shape)}

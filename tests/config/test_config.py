@@ -56,12 +56,19 @@ def test_relative_paths_start_at_the_workflow_file(tmp_path: Path) -> None:
         ({"comparison": {"primary": ["ann", "cmn"]}}, ["'cmn'", "ann, cnn"]),
         ({"cohort": {"outcome": "relapse"}}, ["'cohort.manifest' is missing"]),
         ({"models": {"x": {"kind": "svn"}}, "comparison": {}}, ["models.x", "svn"]),
+        ({"cohort": {"manifest": "m.csv", "outcome": "r", "positive": True}, "models": {"v": {"kind": "logistic", "inputs": "volume"}},
+          "comparison": {}}, ["cohort.positive", "quotes"]),
         ({"seed": "lucky"}, ["seed", "integer", "'lucky'"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path: Path, change: dict, said: list[str]) -> None:
     text = message(tmp_path, {**GOOD, **change})
     assert [part for part in said if part not in text] == []
+
+
+def test_a_number_may_name_the_positive_class(tmp_path: Path) -> None:
+    cohort = {"manifest": "m.csv", "outcome": "r", "positive": 2, "clinical": ["age"]}
+    assert load_workflow(write(tmp_path, {**GOOD, "cohort": cohort})).cohort.positive == "2"
 
 
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:

@@ -11,7 +11,18 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from radpipe.core.tables import FAILURES, METRICS, SCHEMAS, SELECTION, SPLITS, Schema, check_table, empty_table, json_schema, make_table
+from radpipe.core.tables import (
+    FAILURES,
+    METRICS,
+    SCHEMAS,
+    SELECTION,
+    SPLITS,
+    Schema,
+    check_table,
+    empty_table,
+    json_schema,
+    make_table,
+)
 from radpipe.errors import SchemaError
 
 EXAMPLES = {"string": "text", "int64": 3, "float64": 0.5, "bool": True}

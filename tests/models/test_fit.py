@@ -27,9 +27,7 @@ def table(seed: int = 0) -> pd.DataFrame:
 
 def fit(kind: str, *, y: list[int] = Y, patients: list[str] = CASES, frame: pd.DataFrame | None = None):
     given = table() if frame is None else frame
-    return fit_and_predict(
-        PARAMS[kind], case_ids=CASES, patient_ids=patients, y=y, roles=ROLES, table=given, images=None, seed=3
-    )
+    return fit_and_predict(PARAMS[kind], case_ids=CASES, patient_ids=patients, y=y, roles=ROLES, table=given, images=None, seed=3)
 
 
 @pytest.mark.parametrize("kind", PARAMS)

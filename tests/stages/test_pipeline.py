@@ -64,7 +64,14 @@ def test_a_run_ends_with_a_report_and_a_rerun_computes_nothing(study, tmp_path: 
 def test_the_tables_are_the_same_for_one_and_two_workers(study, tmp_path: Path) -> None:
     models = {
         "ann": {"kind": "ann", "inputs": "selected", "members": 1},
-        "cnn": {"kind": "cnn3d", "crop_voxels": [12, 12, 12], "epochs": 2, "minimum_epochs": 1, "members": 1, "mask_channel": True},
+        "cnn": {
+            "kind": "cnn3d",
+            "crop_voxels": [12, 12, 12],
+            "epochs": 2,
+            "minimum_epochs": 1,
+            "members": 1,
+            "mask_channel": True,
+        },
         "volume": {"kind": "logistic", "inputs": "volume"},
         "clinical": {"kind": "logistic", "inputs": "clinical"},
         "xgboost": {"kind": "xgboost", "inputs": "features", "rounds": 12},
@@ -206,7 +213,14 @@ def test_an_output_folder_of_another_workflow_is_refused(study, tmp_path: Path) 
 
 
 def test_an_empty_predicted_mask_is_a_failed_case_never_the_given_one(study, tmp_path: Path) -> None:
-    segmentation = {"masks": "predicted", "folds": 2, "epochs": 1, "patch_voxels": [16, 16, 16], "threshold": 0.999999, "flip_average": False}
+    segmentation = {
+        "masks": "predicted",
+        "folds": 2,
+        "epochs": 1,
+        "patch_voxels": [16, 16, 16],
+        "threshold": 0.999999,
+        "flip_average": False,
+    }
     go(study.write(segmentation=segmentation), tmp_path / "run", only=("cohort", "preprocess", "segment"))
     failures = pd.read_parquet(tmp_path / "run" / "failures.parquet")
     assert set(failures["error"]) == {"empty_roi"}
@@ -215,7 +229,14 @@ def test_an_empty_predicted_mask_is_a_failed_case_never_the_given_one(study, tmp
 
 
 def test_nesting_full_outlines_every_case_in_every_fold(study, tmp_path: Path) -> None:
-    segmentation = {"masks": "predicted", "nesting": "full", "folds": 2, "epochs": 8, "patch_voxels": [16, 16, 16], "flip_average": False}
+    segmentation = {
+        "masks": "predicted",
+        "nesting": "full",
+        "folds": 2,
+        "epochs": 8,
+        "patch_voxels": [16, 16, 16],
+        "flip_average": False,
+    }
     out = tmp_path / "run"
     result = go(study.write(segmentation=segmentation, splits={"repeats": 1, "folds": 2}), out)
     outlines = pd.read_parquet(out / "segmentation.parquet")
@@ -250,7 +271,9 @@ def test_a_table_of_features_made_elsewhere_enters_without_images(study, tmp_pat
     assert features.loc["P00", "f1"] == pytest.approx(rows[0]["f1"], rel=1e-12)
     assert "diagnostics_Versions" not in features.columns
     metrics = pd.read_parquet(out / "metrics.parquet")
-    auc = metrics[(metrics["model"] == "ann") & (metrics["metric"] == "auc") & (metrics["repeat"] == -1) & (metrics["role"] == "test")]
+    auc = metrics[
+        (metrics["model"] == "ann") & (metrics["metric"] == "auc") & (metrics["repeat"] == -1) & (metrics["role"] == "test")
+    ]
     assert auc["value"].iloc[0] > 0.5  # f1 is two standard deviations apart between the classes
     assert (out / "report.html").is_file()
 
@@ -288,7 +311,9 @@ def test_two_runs_on_one_folder_are_refused(study, tmp_path: Path) -> None:
     assert go(workflow, out, only=("cohort",)).exit_code == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or sys.platform != "linux", reason="mounting a small disk needs root on Linux")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or sys.platform != "linux", reason="mounting a small disk needs root on Linux"
+)
 def test_a_full_disk_is_said_and_the_same_command_carries_on(study, tmp_path: Path, radpipe: Command) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

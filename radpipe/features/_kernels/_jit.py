@@ -82,6 +82,11 @@ def _is_ours(folder: Path) -> bool:
 _FOLDER = cache_folder()
 
 
+def compiled() -> bool:
+    """Whether kernels of this source lie compiled in the cache, so that the first case need not wait for the compiler."""
+    return _FOLDER is not None and any(_FOLDER.rglob("*.nbi"))
+
+
 def kernel(function: Function) -> Function:
     """Compile on first call, without the GIL, with numpy's rules for division by zero; cached in our own folder.
 
