@@ -17,7 +17,10 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option(
-                "--out", "-o", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run."
+                "--out",
+                "-o",
+                type=click.Path(file_okay=False, path_type=Path),
+                help="Folder of the run; runs/ and the workflow's name by default.",
             ),
             click.option("--workers", "-w", type=click.IntRange(1), help="Cases at a time; by default one per core."),
             click.option("--scheduler", help="Address of a running Dask scheduler, or 'processes' to do without Dask."),
@@ -32,13 +35,14 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("workflow", type=click.Path(dir_okay=False, path_type=Path))
 @_options
 @click.option("--dry-run", is_flag=True, help="Say what would run and what it will take; run nothing.")
-def run(workflow: Path, out: Path, workers: int | None, scheduler: str | None, quiet: bool, dry_run: bool) -> int:
+def run(workflow: Path, out: Path | None, workers: int | None, scheduler: str | None, quiet: bool, dry_run: bool) -> int:
     """Run WORKFLOW (a YAML file) from scans and outcomes to OUT/report.html.
 
     Run the same command again after an interruption: it carries on. What is done is found by its content, so an
     edited mask or setting recomputes just what depends on it.
     """
     loaded = load_workflow(workflow)
+    out = out or Path("runs") / loaded.name
     if dry_run:
         from radpipe.stages.forecast import forecast
 
@@ -54,10 +58,12 @@ def run(workflow: Path, out: Path, workers: int | None, scheduler: str | None, q
 @click.argument("name", type=click.Choice(list(pipeline.stage_names())))
 @click.argument("workflow", type=click.Path(dir_okay=False, path_type=Path))
 @_options
-def stage(name: str, workflow: Path, out: Path, workers: int | None, scheduler: str | None, quiet: bool) -> int:
+def stage(name: str, workflow: Path, out: Path | None, workers: int | None, scheduler: str | None, quiet: bool) -> int:
     """Run the one stage NAME of WORKFLOW on what earlier stages left in OUT."""
+    loaded = load_workflow(workflow)
+    out = out or Path("runs") / loaded.name
     result = pipeline.run(
-        load_workflow(workflow), out, invocation=(str(workflow), str(out)), workers=workers, scheduler=scheduler,
+        loaded, out, invocation=(str(workflow), str(out)), workers=workers, scheduler=scheduler,
         progress=Progress(quiet=quiet), only=(name,),
     )  # fmt: skip
     return _close(result, out)

@@ -234,6 +234,7 @@ def _overlay(item: OverlaySlice) -> dict[str, Any]:
     return {
         "case_id": item.case_id,
         "dice": finite(item.dice),
+        "no_look": finite(item.dice_no_look),
         "caption": item.caption,
         "window": window,
         "inverted": item.modality == "PET",
@@ -249,4 +250,5 @@ def _alt(item: OverlaySlice) -> str:
     text = f"Case {item.case_id}, {item.modality or 'image'} {item.caption}: given outline solid"
     if item.predicted is not None:
         text += f", predicted outline dashed, Dice {number(item.dice)}"
+        text += "" if item.dice_no_look is None else f" (without looking {number(item.dice_no_look)})"
     return text

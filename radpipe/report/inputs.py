@@ -21,7 +21,8 @@ class OverlaySlice:
     """One slice of one case with its outlines.
 
     image : (y, x), intensities in ``unit``. given, predicted : (y, x) bool; predicted is None where no network outlined.
-    spacing_mm : (y, x), mm. dice : of the whole region, not of the slice. modality : CT, PET or MR.
+    spacing_mm : (y, x), mm. dice, dice_no_look : of the whole region, not of the slice; the second is that of an
+    ellipsoid drawn without looking. modality : CT, PET or MR.
     """
 
     case_id: str
@@ -33,6 +34,7 @@ class OverlaySlice:
     caption: str = ""
     unit: str = ""
     modality: str = ""
+    dice_no_look: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,7 @@ def overlay(
     predicted: Mask | None,
     *,
     dice: float | None,
+    dice_no_look: float | None = None,
     modality: str = "",
     margin_mm: float = 25.0,
 ) -> OverlaySlice:
@@ -116,4 +119,5 @@ def overlay(
         f"slice {z + 1} of {seen.shape[0]}",
         image.unit if image.unit != "arbitrary" else "",
         modality,
+        dice_no_look,
     )

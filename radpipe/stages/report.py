@@ -82,11 +82,12 @@ def _overlays(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[Overla
         payload = case_payload(workflow, rows[case_id])
         image = read_image(payload["image_path"], unit=UNITS[payload["modality"]], case_id=case_id)
         given = read_mask(payload["mask_path"], label=payload["label"], case_id=case_id)
-        predicted, dice = None, None
+        predicted, dice, no_look = None, None, None
         if outlines is not None:
             predicted = read_mask(context.folder.path / str(outlines.loc[case_id, "mask_path"]), case_id=case_id)
             dice = float(outlines.loc[case_id, "dice"])
-        slices.append(overlay(case_id, image, given, predicted, dice=dice, modality=payload["modality"]))
+            no_look = float(outlines.loc[case_id, "dice_no_look"])
+        slices.append(overlay(case_id, image, given, predicted, dice=dice, dice_no_look=no_look, modality=payload["modality"]))
     return tuple(slices)
 
 

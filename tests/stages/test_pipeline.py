@@ -302,6 +302,11 @@ def test_dry_run_says_what_it_will_take_and_writes_nothing(study, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
+def test_the_output_folder_has_a_default(study, radpipe: Command) -> None:
+    radpipe("stage", "cohort", study.write(), "--workers", 1, cwd=study.folder)
+    assert len(pd.read_parquet(study.folder / "runs" / "toy" / "cohort.parquet")) == 16
+
+
 def test_two_runs_on_one_folder_are_refused(study, tmp_path: Path) -> None:
     workflow, out = study.write(), tmp_path / "run"
     loaded = load_workflow(workflow)
