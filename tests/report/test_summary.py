@@ -174,6 +174,14 @@ def test_overlay_takes_the_largest_slice_and_its_surroundings():
         overlay("c", Image(grid, voxels, "HU"), elsewhere, None, dice=None)
 
 
+def test_every_dice_of_a_picture_stands_beside_its_no_look_baseline(inputs):
+    pictured = replace(inputs, overlays=tuple(replace(item, dice_no_look=0.123) for item in inputs.overlays))
+    page = render(summarise(pictured))
+    figures = page.count("<figcaption><b>")
+    assert figures == len(inputs.overlays) > 0
+    assert page.count("without looking 0.12") == 2 * figures  # in the caption and in the picture's text
+
+
 def test_settings_are_flat():
     assert flattened({"a": {"b": [1, 2], "c": None}, "d": True, "e": {}}) == [
         ["a.b", "1, 2"],
