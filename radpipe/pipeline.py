@@ -21,7 +21,7 @@ import yaml
 
 from radpipe.config import Workflow
 from radpipe.errors import RadpipeError, RunError
-from radpipe.io.files import atomic_write, cannot_write
+from radpipe.io.files import cannot_write, write_bytes
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
 from radpipe.stages import cohort, compare, evaluate, extract, preprocess, report, segment, select, train
@@ -31,7 +31,6 @@ from radpipe.stages.context import Context, StageResult
 
 STAGES: tuple[ModuleType, ...] = (cohort, preprocess, segment, extract, select, train, evaluate, compare, report)
 LOG = logging.getLogger("radpipe.pipeline")
-IMAGE_STAGES = ("preprocess", "segment")
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,6 @@ def run(
         for stage in STAGES:
             if only and stage.NAME not in only:
                 continue
-            if stage.NAME in IMAGE_STAGES and not workflow.needs_images:
-                continue
             results.append(_run_stage(stage, context))
     return RunResult(tuple(results), out, time.monotonic() - started)
 
@@ -83,6 +80,8 @@ def _run_stage(stage: ModuleType, context: Context) -> StageResult:
             f"stage {stage.NAME} met a fault in radpipe ({type(error).__name__}: {error}).",
             hint="Please report it with this file; what is done so far is kept.", path=context.folder.log, kind="unexpected",
         ) from error  # fmt: skip
+    if result.computed:
+        context.folder.report.unlink(missing_ok=True)  # it speaks of other results; the last stage writes it anew
     context.progress.end_stage(stage.NAME, _in_words(result))
     return result
 
@@ -113,10 +112,10 @@ def open_run(
     with folder.lock():
         folder.claim(workflow.name)
         folder.sweep()
-        with atomic_write(folder.config) as temporary:
-            temporary.write_text(
-                yaml.safe_dump(workflow.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
-            )
+        settings = yaml.safe_dump(workflow.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        if not folder.config.is_file() or folder.config.read_text(encoding="utf-8") != settings:
+            folder.report.unlink(missing_ok=True)  # it was made with other settings
+            write_bytes(folder.config, settings.encode("utf-8"))
         compute = workflow.compute
         pool = Pool(
             workers or compute.count, scheduler=scheduler or compute.scheduler, memory_mb=compute.case_memory_mb,

@@ -118,6 +118,14 @@ class Context:
         total, computed = self._tasks.get(stage, [0, 0])
         return StageResult(stage, len(expected), len(done), len(rows), total, computed, note)
 
+    def not_needed(self, stage: str, makes: Sequence[tables.Schema], why: str) -> StageResult:
+        """Take away what an earlier run with other settings left of this stage, so that nothing later reads it."""
+        for schema in makes:
+            self.folder.table(schema.name).unlink(missing_ok=True)
+            self.folder.table(schema.name).with_suffix(".csv").unlink(missing_ok=True)
+        self.finish(stage, [], [], [])
+        return StageResult(stage, note=f"not needed: {why}")
+
     # stages that are one piece of work
 
     def unchanged(self, stage: str, key: str) -> bool:

@@ -15,6 +15,8 @@ MAKES = ("preprocessed",)
 
 def run(context: Context) -> StageResult:
     """One task a case; the results stay in the store and the table says where."""
+    if not context.workflow.needs_images:
+        return context.not_needed(NAME, [tables.PREPROCESSED], "the features come from a table")
     settings = context.workflow.preprocessing.model_dump(mode="json")
     engine = engine_version("preprocessing", "io", "cohort")
     cohort = context.read(tables.COHORT)

@@ -33,7 +33,9 @@ def run(context: Context) -> StageResult:
     """Fit the networks of the plan, then outline every case by the network that left it out."""
     workflow = context.workflow
     if workflow.segmentation.masks == "given":
-        return StageResult(NAME, note="not needed: masks: given")
+        context.folder.keep_only("masks", [])
+        context.folder.keep_only("probabilities", [])
+        return context.not_needed(NAME, [tables.SEGMENTATION], "masks: given")
     prepared = context.read(tables.PREPROCESSED)
     cases = context.read(tables.COHORT).merge(prepared, on="case_id", suffixes=("", "_prepared"))
     settings = workflow.segmentation.model_dump(mode="json")

@@ -18,7 +18,7 @@ def run(context: Context) -> StageResult:
     """One task an outer fold; only the training part's rows and outcomes go into it."""
     workflow = context.workflow
     if not any(model.inputs == "selected" for model in workflow.models.values()):
-        return StageResult(NAME, note="not needed: no model has inputs: selected")
+        return context.not_needed(NAME, [tables.SELECTION], "no model has inputs: selected")
     features = _inputs.fold_features(context)
     settings = workflow.selection.model_dump(mode="json")
     engine = engine_version("selection")

@@ -227,6 +227,21 @@ def test_an_empty_predicted_mask_is_a_failed_case_never_the_given_one(study, tmp
     assert len(failures) == 16
     assert len(pd.read_parquet(tmp_path / "run" / "segmentation.parquet")) == 0
 
+    # The same folder with other settings: nothing that the first run left may be read as the second's.
+    go(study.write(), tmp_path / "run", only=("cohort", "preprocess", "segment"))
+    assert not (tmp_path / "run" / "segmentation.parquet").exists()
+    assert len(pd.read_parquet(tmp_path / "run" / "failures.parquet")) == 0
+
+
+def test_a_report_of_other_settings_does_not_outlive_them(study, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    go(study.write(), out, only=("cohort",))
+    (out / "report.html").write_text("an earlier report")
+    go(study.write(), out, only=("cohort",))
+    assert (out / "report.html").exists()
+    go(study.write(comparison={"primary": ["ann", "volume"], "margin": 0.1}), out, only=("cohort",))
+    assert not (out / "report.html").exists()
+
 
 def test_nesting_full_outlines_every_case_in_every_fold(study, tmp_path: Path) -> None:
     segmentation = {
