@@ -11,8 +11,8 @@ from radpipe.stages.cohort import load_cases, manifest_path
 # CPU seconds of one task, measured by `radpipe run workflows/sts_pet.yaml` on a 2-core x86-64 machine (windows of about
 # 35 x 38 x 52 PET voxels): what one should expect of images of that size, and no more.
 CPU_SECONDS = {
-    "check": 0.05, "prepare": 0.1, "network epoch": 0.35, "outline": 0.8, "extract": 0.3, "select": 2.0, "crop": 0.1,
-    "ann": 4.0, "cnn3d": 9.0, "logistic": 0.2, "xgboost": 0.5,
+    "check": 0.05, "prepare": 0.05, "network epoch": 0.4, "outline": 0.15, "extract": 0.05, "select": 0.8,
+    "ann": 0.3, "cnn3d": 6.5, "logistic": 0.1, "xgboost": 0.2, "report": 15.0, "start of a worker": 20.0,
 }  # fmt: skip
 
 
@@ -44,8 +44,9 @@ def forecast(workflow: Workflow, out: Path, workers: int | None) -> str:
         lines.append(
             ("train", f"{name}: {folds} fits ({model.kind} on {model.inputs})", folds * CPU_SECONDS.get(model.kind, 1.0))
         )
-    lines.append(("report", "evaluate, compare, report", 15.0))
+    lines.append(("report", "evaluate, compare, report", CPU_SECONDS["report"]))
     wanted = workers or workflow.compute.count
+    lines.append(("workers", f"{wanted} to start", wanted * CPU_SECONDS["start of a worker"]))
     total = sum(seconds for *_, seconds in lines)
     text = [f"{workflow.name}: {n} cases from {manifest_path(workflow).name} -> {out}", ""]
     text += [f"  {stage:<11}{what:<44}{seconds:>8.0f} CPU s" for stage, what, seconds in lines]
