@@ -23,6 +23,7 @@ from radpipe.core.keys import content_key
 from radpipe.errors import RunError
 from radpipe.io.store import Store
 from radpipe.stages import _pool
+from radpipe.stages._attempt import Servers, run_task
 from radpipe.stages._parallel import MapResult, Task, map_tasks, reconcile
 from radpipe.stages._pool import Pool
 
@@ -173,6 +174,23 @@ def test_a_killed_worker_costs_no_task(store: Store, pool: Pool, tmp_path: Path)
     assert not result.failures and len(result.done) == 30
     # At most the case that each worker was at is computed again.
     assert len(ran.read_text().splitlines()) <= 30 + 1
+
+
+def test_a_worker_asked_again_for_a_stored_result_computes_nothing(store: Store, tmp_path: Path) -> None:
+    """Dask asks again when the worker that held a finished task's status dies before the status was fetched."""
+    ran = tmp_path / "ran"
+    item = task(1, ran=str(ran))
+    spec = {
+        "store": str(store.root), "session": store.session, "stage": "extract", "key": item.key, "function": FUNCTION,
+        "payload": dict(item.payload), "preload": "bare", "memory_mb": 2000, "timeout_s": 60,
+    }  # fmt: skip
+    servers = Servers()
+    try:
+        first, second = run_task(spec, servers), run_task(spec, servers)
+    finally:
+        servers.close()
+    assert first["ok"] and second["ok"]
+    assert len(ran.read_text().splitlines()) == 1
 
 
 def test_a_task_that_kills_its_worker_every_time_is_classed(store: Store, pool: Pool) -> None:
