@@ -18,7 +18,9 @@ def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float
     """
     values = intensities.astype(np.float64)
     n = values.size
-    ordered = np.sort(intensities).astype(np.float64)
+    # numpy sorts 16-bit numbers several times slower than float32, which holds each of them exactly.
+    sortable = intensities.astype(np.float32) if intensities.dtype.kind in "iu" and intensities.itemsize <= 2 else intensities
+    ordered = np.sort(sortable).astype(np.float64)
     low, high = float(ordered[0]), float(ordered[-1])
     flat = low == high
     mean = low if flat else float(values.mean())  # a rounded mean would give a flat region a skewness of 1
@@ -30,7 +32,7 @@ def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float
     shifted = values + shift
     energy = float((shifted * shifted).sum())
     tenth, ninetieth = percentile(ordered, 10), percentile(ordered, 90)
-    middle = values[(values >= tenth) & (values <= ninetieth)]
+    middle = ordered[np.searchsorted(ordered, tenth, "left") : np.searchsorted(ordered, ninetieth, "right")]
     p = level_counts / n
     deviation = 0.0 if flat else float(values.std())
     return {
@@ -43,7 +45,7 @@ def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float
         "Maximum": high,
         "MeanAbsoluteDeviation": float(np.abs(centred).mean()),
         "Mean": mean,
-        "Median": float(np.median(ordered)),
+        "Median": float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2.0,
         "Minimum": low,
         "Range": high - low,
         "RobustMeanAbsoluteDeviation": float(np.abs(middle - middle.mean()).mean()),
