@@ -1,0 +1,97 @@
+"""Image and mask -> voxels and region as the filters and families see them: normalise, resample, check, resegment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image, Mask
+from radpipe.errors import EmptyRoiError, FileProblem, GeometryError
+from radpipe.features.parameters import ImageSettings
+from radpipe.features.region import Box, bounding_box, check_size
+from radpipe.typing import BoolVolume, Volume
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """voxels : (z, y, x), normalised and resampled. region : the mask on the same grid. inside : the region after
+    resegmentation (``region`` itself without one). grid : of all three. interpolated : whether the image was resampled."""
+
+    voxels: Volume
+    region: BoolVolume
+    inside: BoolVolume
+    grid: Grid
+    interpolated: bool
+
+
+def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
+    """EmptyRoiError where the region is too small, FileProblem where intensities in it are not finite."""
+    if image.grid.shape != mask.grid.shape:
+        raise GeometryError(
+            f"the image has {image.grid.shape} voxels, the mask {mask.grid.shape} (z, y, x).",
+            hint="Bring the mask to the image's grid.",
+        )
+    box = bounding_box(mask.voxels)
+    refuse_undefined(image.voxels[box][mask.voxels[box]])
+    voxels, region, grid = image.voxels, mask.voxels, image.grid
+    if setting.normalize:
+        from radpipe.features.resample import normalised
+
+        if not np.isfinite(voxels).all():
+            raise FileProblem(
+                "the image has NaN or infinite voxels; its mean is undefined.", hint="Mend the image, or set normalize: false."
+            )
+        voxels = normalised(voxels, setting.normalizeScale, setting.removeOutliers)
+    interpolated = setting.interpolator is not None and setting.resampledPixelSpacing is not None
+    if interpolated:
+        from radpipe.features.resample import resampled
+
+        voxels, region, grid = resampled(voxels, region, grid, setting)
+        box = bounding_box(region)
+        refuse_undefined(voxels[box][region[box]])
+    check_size(region, box, setting.minimumROIDimensions, setting.minimumROISize)
+    inside = region
+    if setting.resegmentRange is not None:
+        inside = resegmented(voxels, region, box, setting)
+        check_size(inside, bounding_box(inside), setting.minimumROIDimensions, setting.minimumROISize)
+    return Loaded(voxels, region, inside, grid, interpolated)
+
+
+def refuse_undefined(values: Volume) -> None:
+    """FileProblem where a voxel of the region is NaN or infinite."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        raise FileProblem(
+            f"{bad} of the region's {values.size} voxels are NaN or infinite.",
+            hint="Mend the image, or cut these voxels from the mask.",
+        )
+
+
+def resegmented(voxels: Volume, region: BoolVolume, box: Box, setting: ImageSettings) -> BoolVolume:
+    """The region without voxels outside resegmentRange; EmptyRoiError where fewer than two are left."""
+    assert setting.resegmentRange is not None
+    part = region[box].copy()
+    values = voxels[box][part]
+    bounds: list[Any] = sorted(setting.resegmentRange)
+    if setting.resegmentMode == "relative":
+        bounds = [values.max() * bound for bound in bounds]  # in the image's dtype, as PyRadiomics
+    elif setting.resegmentMode == "sigma":
+        mean, deviation = np.mean(values), np.std(values)
+        bounds = [mean + deviation * bound for bound in bounds]
+    keep = values >= bounds[0]
+    if len(bounds) == 2:
+        keep &= values <= bounds[1]
+    left = int(np.count_nonzero(keep))
+    if left <= 1:
+        limits = " to ".join(f"{float(bound):g}" for bound in bounds)
+        raise EmptyRoiError(
+            f"resegmentRange ({setting.resegmentMode}; {limits}) leaves {left} of {values.size} voxels.",
+            hint="Widen resegmentRange, or exclude the case.",
+        )
+    part[part] = keep
+    result = np.zeros_like(region)
+    result[box] = part
+    return result
