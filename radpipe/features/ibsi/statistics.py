@@ -1,0 +1,69 @@
+"""Intensity-based statistics: 18 features (IBSI UHIW) of the intensities in the intensity mask, not discretised.
+
+Also of a filter's response (IBSI 2). Zwanenburg 2020, doi:10.1148/radiol.2020191145. Moments divide by n; percentiles lie on
+a straight line between the two nearest ranks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from radpipe.typing import FloatArray
+
+MEDIAN = 50.0
+_PERCENTILES = (10.0, 25.0, MEDIAN, 75.0, 90.0)
+
+
+def compute(values: FloatArray) -> dict[str, float]:
+    """Every feature of the family. values : (n,) float64, n >= 1, finite.
+
+    Undefined, hence NaN: the coefficient of variation where the mean is 0, the quartile coefficient where the quartiles add
+    up to 0. Skewness and kurtosis of a region of one intensity are 0, as the manual sets them.
+    """
+    mean = float(values.mean())
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        mean = low  # the rounding of a mean is no variance
+    centred = values - mean
+    squared = centred * centred
+    variance = float(squared.mean())
+    p10, p25, median, p75, p90 = (float(value) for value in np.percentile(values, _PERCENTILES))
+    robust = values[(values >= p10) & (values <= p90)]
+    energy = float(values @ values)
+    return {
+        "MeanIntensity": mean,
+        "IntensityVariance": variance,
+        "IntensitySkewness": skewness(centred, variance),
+        "ExcessIntensityKurtosis": excess_kurtosis(squared, variance),
+        "MedianIntensity": median,
+        "MinimumIntensity": low,
+        "10thIntensityPercentile": p10,
+        "90thIntensityPercentile": p90,
+        "MaximumIntensity": high,
+        "IntensityInterquartileRange": p75 - p25,
+        "IntensityRange": high - low,
+        "IntensityBasedMeanAbsoluteDeviation": float(np.abs(centred).mean()),
+        "IntensityBasedRobustMeanAbsoluteDeviation": float(np.abs(robust - robust.mean()).mean()),
+        "IntensityBasedMedianAbsoluteDeviation": float(np.abs(values - median).mean()),
+        "IntensityBasedCoefficientOfVariation": ratio(math.sqrt(variance), mean),
+        "IntensityBasedQuartileCoefficientOfDispersion": ratio(p75 - p25, p75 + p25),
+        "IntensityBasedEnergy": energy,
+        "RootMeanSquareIntensity": math.sqrt(energy / values.size),
+    }
+
+
+def skewness(centred: FloatArray, variance: float) -> float:
+    """Third moment over the 3/2 power of the variance (IBSI KE2A, 88K1); 0 where the variance is 0."""
+    return float((centred * centred * centred).mean()) / variance**1.5 if variance > 0.0 else 0.0
+
+
+def excess_kurtosis(squared: FloatArray, variance: float) -> float:
+    """Fourth moment over the squared variance, minus 3 (IBSI IPH6, C3I7); 0 where the variance is 0. squared : of the centred."""
+    return float((squared * squared).mean()) / variance**2 - 3.0 if variance > 0.0 else 0.0
+
+
+def ratio(above: float, below: float) -> float:
+    """NaN, not infinity, where the divisor is 0."""
+    return above / below if below != 0.0 else math.nan
