@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from radpipe.core.image import Image, Mask
 from radpipe.errors import ConfigError
-from radpipe.features import shape, shape2d
+from radpipe.features import diagnostics, shape, shape2d
 from radpipe.features.config import FeatureSettings
 from radpipe.features.extraction import Extraction
 from radpipe.features.intensity import measure
@@ -26,6 +27,10 @@ def extract(image: Image, mask: Mask, settings: FeatureSettings, *, threads: int
     FileProblem: NaN or infinite intensities inside. RadpipeError: more than 10,000 grey levels. ConfigError: settings that
     cannot be followed.
     """
+    return _extract(image, mask, settings, threads, with_diagnostics=diagnostics.wanted(settings.params))
+
+
+def _extract(image: Image, mask: Mask, settings: FeatureSettings, threads: int, *, with_diagnostics: bool) -> Extraction:
     if threads < 1:
         raise ConfigError(f"threads is {threads}.", hint="Use 1 or more.")
     if settings.engine == "pyradiomics":
@@ -38,12 +43,16 @@ def extract(image: Image, mask: Mask, settings: FeatureSettings, *, threads: int
 
         return Extraction(extract_ibsi(image, mask, settings.ibsi_parameters))
     parameters = settings.parameters
-    return _measured(load(image, mask, parameters.setting), parameters, threads)
+    loaded = load(image, mask, parameters.setting)
+    measured = _measured(loaded, parameters, threads)
+    if not with_diagnostics:
+        return measured
+    return replace(measured, diagnostics=diagnostics.diagnose(image, mask, loaded, settings.params, parameters.setting))
 
 
 def extract_row(image: Image, mask: Mask, settings: FeatureSettings, *, threads: int = 1) -> dict[str, float]:
     """``extract(...).row``: the features alone."""
-    return extract(image, mask, settings, threads=threads).row
+    return _extract(image, mask, settings, threads, with_diagnostics=False).row
 
 
 def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extraction:
