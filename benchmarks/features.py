@@ -1,7 +1,7 @@
 """radpipe's feature engine beside pyradiomics, in one run:  make benchmarks  (or: .venv/bin/python benchmarks/features.py)
 
-The 107 default features of the original image, warm, one thread, CPU seconds of the process. pyradiomics is measured where
-it is installed (`make pyradiomics`); the ratio is the result. No test times anything.
+Warm, one thread, CPU seconds of the process; the ratio is the result, and no test times anything. pyradiomics is measured
+where it is installed (`make pyradiomics`). --write puts the tables into docs/benchmarks.md.
 """
 # ruff: noqa: E402 (threads are set before anything that starts them is imported)
 
@@ -14,91 +14,182 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_
     os.environ[name] = "1"
 
 import importlib.util
+import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "benchmarks.md"
+SIGMAS = [1.0, 2.0, 3.0, 4.0, 5.0]
+# 18 filtered images: with 93 features each and the 107 of the original, 1,781.
+ALL_TYPES: dict[str, dict[str, Any]] = {
+    "Original": {}, "LoG": {"sigma": SIGMAS}, "Wavelet": {}, "Square": {}, "SquareRoot": {}, "Logarithm": {}, "Exponential": {},
+    "Gradient": {},
+}  # fmt: skip
+FILES = {
+    "brain1 (MR)": "pyradiomics_cases/brain1_image.nrrd pyradiomics_cases/brain1_label.nrrd",
+    "STS_002 PET": "sts/images/STS_002/PET_image.nii.gz sts/images/STS_002/PET_mask.nii.gz",
+    "STS_002 CT": "sts/images/STS_002/CT_image.nii.gz sts/images/STS_002/CT_mask.nii.gz",
+    "STS_001 MR": "sts/images/STS_001/MR_T1_image.nii.gz sts/images/STS_001/MR_T1_mask.nii.gz",
+    "STS_001 CT": "sts/images/STS_001/CT_image.nii.gz sts/images/STS_001/CT_mask.nii.gz",
+    "IBSI CT phantom": "ibsi1/ct_phantom_CC-BY-NC/image/phantom.nii.gz ibsi1/ct_phantom_CC-BY-NC/mask/mask.nii.gz",
+}
+FILTERED = ("small ball", "brain1 (MR)", "STS_002 CT", "STS_001 MR")  # pyradiomics takes minutes for each
+LARGE = ("IBSI CT phantom", "STS_001 CT", "STS_001 MR")
 
 
 def cases(data: Path) -> dict[str, tuple[sitk.Image, sitk.Image]]:
-    """name -> (image, mask); a phantom where there are no shared data."""
-    found: dict[str, tuple[sitk.Image, sitk.Image]] = {}
+    """name -> (image, mask); only the phantom made by formula where there are no shared data."""
     z, y, x = np.indices((9, 10, 11))
     small = (((z - 4) / 4) ** 2 + ((y - 5) / 4.5) ** 2 + ((x - 5) / 5) ** 2 <= 1).astype(np.uint8)
     waves = (200 + 120 * np.sin(0.9 * x + 0.5 * y) * np.cos(0.7 * z) + 31 * ((7 * x + 11 * y + 13 * z) % 7)).astype(np.int16)
-    found["small ball"] = sitk.GetImageFromArray(waves), sitk.GetImageFromArray(small)
-    places = {
-        "brain1 (MR)": ("pyradiomics_cases/brain1_image.nrrd", "pyradiomics_cases/brain1_label.nrrd"),
-        "STS_002 PET": ("sts/images/STS_002/PET_image.nii.gz", "sts/images/STS_002/PET_mask.nii.gz"),
-        "STS_002 CT": ("sts/images/STS_002/CT_image.nii.gz", "sts/images/STS_002/CT_mask.nii.gz"),
-        "STS_001 MR": ("sts/images/STS_001/MR_T1_image.nii.gz", "sts/images/STS_001/MR_T1_mask.nii.gz"),
-        "STS_001 CT": ("sts/images/STS_001/CT_image.nii.gz", "sts/images/STS_001/CT_mask.nii.gz"),
-    }
-    for name, (image, mask) in places.items():
-        if (data / image).is_file():
-            found[name] = sitk.ReadImage(str(data / image)), sitk.ReadImage(str(data / mask))
+    found = {"small ball": (sitk.GetImageFromArray(waves), sitk.GetImageFromArray(small))}
+    for name, files in FILES.items():
+        image, mask = (data / file for file in files.split())
+        if image.is_file():
+            found[name] = sitk.ReadImage(str(image)), sitk.Cast(sitk.ReadImage(str(mask)) != 0, sitk.sitkUInt8)
     return found
 
 
-def cpu_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Median CPU seconds of a call, after one that is not counted."""
+def seconds(run: Callable[[], object], repeats: int, clock: Callable[[], float] = time.process_time) -> float:
+    """Median seconds of a call, after one that is not counted."""
     run()
     times = []
     for _ in range(repeats):
-        start = time.process_time()
+        start = clock()
         run()
-        times.append(time.process_time() - start)
+        times.append(clock() - start)
     return median(times)
 
 
-def fresh_process(cache: str) -> float:
-    """CPU seconds of a new process that imports the engine and extracts one small region."""
-    code = "import time; from radpipe.features.extract import warm_up; warm_up(); print(time.process_time())"
-    environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    return float(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("RADPIPE_DATA", ROOT.parent / "shared" / "data")))
-    parser.add_argument("--slow-repeats", type=int, default=1, help="how often pyradiomics is timed")
-    arguments = parser.parse_args()
-
-    spec = importlib.util.spec_from_file_location("oracle", ROOT / "tests" / "reference" / "make_pyradiomics_oracle.py")
-    assert spec is not None and spec.loader is not None
-    oracle = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(oracle)
+def side_by_side(
+    data: Path, names: tuple[str, ...] | None, image_types: dict[str, Any], repeats: tuple[int, int]
+) -> Iterator[str]:
+    """Rows of a table: radpipe and pyradiomics on the same cases with the same parameters, and how far their values differ."""
+    oracle = _oracle()
     from radpipe.features.config import FeatureSettings
     from radpipe.features.extract import extract_row
     from radpipe.features.parity import off
 
     there = importlib.util.find_spec("radiomics") is not None
-    print("| case | voxels | radpipe, ms CPU | pyradiomics, ms CPU | times faster | worst difference, of its bound |")
-    print("|---|---|---|---|---|---|")
-    for name, (image, mask) in cases(arguments.data).items():
-        params = {"setting": {"binWidth": 0.25 if "PET" in name else 25}, "featureClass": dict.fromkeys(oracle.CLASSES)}
+    yield "| case | voxels | features | radpipe, ms CPU | pyradiomics, ms CPU | times faster | worst difference, of its bound |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, (image, mask) in cases(data).items():
+        if names is not None and name not in names:
+            continue
+        width = 0.25 if "PET" in name else 25
+        params = {"setting": {"binWidth": width}, "imageType": image_types, "featureClass": dict.fromkeys(oracle.CLASSES)}
         ours, settings = oracle.from_itk(image, mask), FeatureSettings(params=params)
-        mine = cpu_seconds(lambda ours=ours, settings=settings: extract_row(*ours, settings), 9)
-        row = f"| {name} | {int(ours[1].voxels.sum()):,} | {mine * 1e3:.1f} |"
+        row = extract_row(*ours, settings)
+        mine = seconds(lambda ours=ours, settings=settings: extract_row(*ours, settings), repeats[0])
+        line = f"| {name} | {int(ours[1].voxels.sum()):,} | {len(row):,} | {mine * 1e3:,.1f} |"
         if there:
-            theirs = cpu_seconds(lambda i=image, m=mask, p=params: oracle.pyradiomics_row(i, m, p), arguments.slow_repeats)
-            worst = max(off(extract_row(*ours, settings), oracle.pyradiomics_row(image, mask, params)).values())
-            row += f" {theirs * 1e3:,.0f} | {theirs / mine:.0f} | {worst:.1g} |"
+            reference: dict[str, float] = {}
+            times = []
+            for _ in range(repeats[1]):
+                start = time.process_time()
+                reference = oracle.pyradiomics_row(image, mask, params)
+                times.append(time.process_time() - start)
+            line += f" {median(times) * 1e3:,.0f} | {median(times) / mine:.0f} | {max(off(row, reference).values()):.1g} |"
         else:
-            row += " not installed (`make pyradiomics`) | | |"
-        print(row, flush=True)
-    with tempfile.TemporaryDirectory() as cache:
-        first = fresh_process(cache)
-        later = fresh_process(cache)
-    print(f"\nfirst process ever (compiles): {first:.1f} s CPU; a later process, import and one small region: {later:.2f} s CPU")
+            line += " not installed (`make pyradiomics`) | | |"
+        yield line
+
+
+def threads(data: Path) -> Iterator[str]:
+    """Rows of a table: one thread and two, wall clock, whole row of the original image and of all image types."""
+    oracle = _oracle()
+    from radpipe.features.config import FeatureSettings
+    from radpipe.features.extract import extract_row
+
+    yield "| case | features | one thread, ms | two threads, ms | times faster |"
+    yield "|---|---|---|---|---|"
+    for name, (image, mask) in cases(data).items():
+        if name not in LARGE:
+            continue
+        for image_types in ({"Original": {}}, ALL_TYPES):
+            ours, settings = oracle.from_itk(image, mask), FeatureSettings(params={"imageType": image_types})
+            repeats = 9 if len(image_types) == 1 else 3
+            one, two = (
+                seconds(
+                    lambda ours=ours, settings=settings, n=n: extract_row(*ours, settings, threads=n), repeats, time.perf_counter
+                )
+                for n in (1, 2)
+            )
+            count = len(extract_row(*ours, settings))
+            yield f"| {name} | {count:,} | {one * 1e3:,.0f} | {two * 1e3:,.0f} | {one / two:.2f} |"
+
+
+def fresh_processes() -> Iterator[str]:
+    """Rows of a table: what a user waits for before the first number."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        warm_up = "import time; from radpipe.features.extract import warm_up; warm_up(); print(time.process_time())"
+
+        def cpu(code: str) -> float:
+            return float(
+                subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+            )
+
+        yield "| | seconds |"
+        yield "|---|---|"
+        yield f"| first process ever, compiling every kernel (CPU) | {cpu(warm_up):.1f} |"
+        yield f"| a later process: imports, and one small region (CPU) | {cpu(warm_up):.2f} |"
+        code = "import time; t = time.perf_counter(); import radpipe; print(time.perf_counter() - t)"
+        yield f"| `import radpipe` (wall) | {median(cpu(code) for _ in range(5)):.3f} |"
+        image, mask = Path(folder, "image.nrrd"), Path(folder, "mask.nrrd")
+        small = cases(Path(folder))["small ball"]
+        sitk.WriteImage(small[0], str(image))
+        sitk.WriteImage(small[1], str(mask))
+        command = [sys.executable, "-m", "radpipe", "extract", str(image), str(mask), "-o", str(Path(folder, "row.csv"))]
+
+        def extract() -> None:
+            subprocess.run(command, env=environment, capture_output=True, check=True)
+
+        yield f"| `radpipe extract` of one small case, a fresh process (wall) | {seconds(extract, 5, time.perf_counter):.2f} |"
+
+
+def _oracle() -> Any:
+    spec = importlib.util.spec_from_file_location("oracle", ROOT / "tests" / "reference" / "make_pyradiomics_oracle.py")
+    assert spec is not None and spec.loader is not None
+    oracle = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(oracle)
+    return oracle
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("RADPIPE_DATA", ROOT.parent / "shared" / "data")))
+    parser.add_argument("--slow-repeats", type=int, default=3, help="how often pyradiomics is timed on the original image")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    arguments = parser.parse_args()
+    parts: list[tuple[str, Iterator[str]]] = [
+        ("Original image", side_by_side(arguments.data, None, {"Original": {}}, (9, arguments.slow_repeats))),
+        ("All image types together", side_by_side(arguments.data, FILTERED, ALL_TYPES, (3, 1))),
+        ("A second thread", threads(arguments.data)),
+        ("Before the first number", fresh_processes()),
+    ]
+    page = []
+    for title, rows in parts:
+        page += ["", f"## {title}", ""]
+        print("\n".join(page[-3:]), flush=True)
+        for row in rows:
+            page.append(row)
+            print(row, flush=True)
+    if arguments.write:
+        head, _, _ = PAGE.read_text().partition("\n## ")
+        machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
+        head = head.rpartition("\nMeasured on")[0] or head
+        PAGE.write_text(f"{head.rstrip()}\n\nMeasured on {machine}.\n" + "\n".join(page) + "\n")
 
 
 if __name__ == "__main__":

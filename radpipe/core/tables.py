@@ -143,6 +143,23 @@ FEATURE_DICTIONARY = Schema(
     ),
     ("name",),
 )
+UNDEFINED = Schema(
+    "undefined",
+    "Every value of the features tables that is no measurement, and why.",
+    (
+        _REPEAT,
+        _FOLD,
+        _CASE,
+        Column("roi", "string", "which outline the value came from", allowed=MASK_SOURCES),
+        Column("feature", "string", "column of the features table"),
+        Column(
+            "value", "float64", "what stands there: nothing, or the value that the definition sets by convention", nullable=True
+        ),
+        Column("reason", "string", "code: one-intensity, one-level, no-neighbours, no-difference, zero-divisor"),
+        Column("meaning", "string", "the reason in words"),
+    ),
+    ("repeat", "fold", "case_id", "roi", "feature"),
+)
 MASK_AGREEMENT = Schema(
     "mask_agreement",
     "How well each feature's value from the predicted mask agrees with that from the given one.",
@@ -267,8 +284,8 @@ FAILURES = Schema(
 SCHEMAS = {
     schema.name: schema
     for schema in (
-        COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, MASK_AGREEMENT, SELECTION, PREDICTIONS,
-        FITS, METRICS, COMPARISON, FAILURES,
+        COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MASK_AGREEMENT, SELECTION,
+        PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
     )
 }  # fmt: skip
 

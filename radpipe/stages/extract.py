@@ -13,6 +13,7 @@ from radpipe.core.registry import nearest
 from radpipe.errors import CohortError, FileProblem
 from radpipe.evaluation.agreement import icc_a1
 from radpipe.features.dictionary import feature_dictionary
+from radpipe.features.undefined import REASONS
 from radpipe.io.tables import read_text_table
 from radpipe.stages._parallel import MapResult, Task
 from radpipe.stages.cohort import case_payload
@@ -20,7 +21,7 @@ from radpipe.stages.context import Context, StageResult, engine_version, failure
 
 NAME = "extract"
 NEEDS = ("cohort", "segmentation where masks: predicted")
-MAKES = ("features", "fold_features", "feature_dictionary", "mask_agreement")
+MAKES = ("features", "fold_features", "feature_dictionary", "undefined", "mask_agreement")
 
 
 def run(context: Context) -> StageResult:
@@ -63,17 +64,25 @@ def run(context: Context) -> StageResult:
     failures, lost = _failures(result, about, used)
     rows: list[dict[str, Any]] = []
     fold_rows: list[dict[str, Any]] = []
+    undefined: list[dict[str, Any]] = []
     for task_id, stored in result.done.items():
         repeat, fold, case_id, roi = about[task_id]
         if case_id in lost:
             continue
+        values = stored.row["features"]
         if repeat < 0:
-            rows.append({"case_id": case_id, "roi": roi, **stored.row})
+            rows.append({"case_id": case_id, "roi": roi, **values})
         else:
-            fold_rows.append({"repeat": repeat, "fold": fold, "case_id": case_id, "roi": roi, **stored.row})
+            fold_rows.append({"repeat": repeat, "fold": fold, "case_id": case_id, "roi": roi, **values})
+        place = {"repeat": repeat, "fold": fold, "case_id": case_id, "roi": roi}
+        undefined += [
+            {**place, "feature": name, "value": values[name], "reason": code, "meaning": REASONS[code]}
+            for name, code in stored.row["undefined"].items()
+        ]
     features = context.write(tables.FEATURES, rows, csv=True)
     context.write(tables.FOLD_FEATURES, fold_rows)
     context.write(tables.FEATURE_DICTIONARY, feature_dictionary(workflow.features), csv=True)
+    context.write(tables.UNDEFINED, undefined, csv=True)
     context.write(tables.MASK_AGREEMENT, _agreement(features, fold_rows), csv=True)
     return context.finish(NAME, entering, [case_id for case_id in entering if case_id not in lost], failures)
 
@@ -140,6 +149,7 @@ def _from_table(context: Context) -> StageResult:
         for name in names
     ]  # fmt: skip
     context.write(tables.FEATURE_DICTIONARY, dictionary, csv=True)
+    context.write(tables.UNDEFINED, [], csv=True)
     context.write(tables.MASK_AGREEMENT, [], csv=True)
     done = [case_id for case_id in cohort["case_id"] if case_id not in missing]
     return context.finish(NAME, list(cohort["case_id"]), done, failures, note=f"read from {path.name}")

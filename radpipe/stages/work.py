@@ -116,15 +116,16 @@ def outline_case(payload: Payload, folder: Path) -> Row:
 
 
 def extract_case(payload: Payload, folder: Path) -> Row:
-    """extract: every feature of one region."""
+    """extract: every feature of one region, and why some are no measurement."""
     from radpipe.features.config import FeatureSettings
-    from radpipe.features.extract import extract_row
+    from radpipe.features.extract import extract
 
     settings = FeatureSettings.model_validate(payload["settings"])
     image, mask = _read(payload)
     if payload["roi"] == "predicted":
         mask = read_mask(Path(payload["predicted_path"]), case_id=payload["case_id"])
-    return extract_row(image, mask, settings)
+    extraction = extract(image, mask, settings)
+    return {"features": extraction.row, "undefined": extraction.undefined}
 
 
 def select_fold(payload: Payload, folder: Path) -> Row:
