@@ -24,17 +24,21 @@ class Unsound(Exception):
 @dataclass(frozen=True)
 class Declared:
     """shape : (x, y, z), as files write it. offset : byte where the voxels start, in the stream the header was read from.
-    packing : how the voxels themselves are packed within that stream. packed_bytes : how long they then are, where it says."""
+    packing : how the voxels themselves are packed within that stream. packed_bytes : how long they then are, where it says.
+    components : values a voxel holds (several masks in one file). planar : whether they are stored volume after volume
+    (else voxel after voxel)."""
 
     shape: tuple[int, int, int]
     dtype: np.dtype
     offset: int
     packing: Packing = "raw"
     packed_bytes: int | None = None
+    components: int = 1
+    planar: bool = False
 
     @property
     def data_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
+        return math.prod(self.shape) * self.components * self.dtype.itemsize
 
 
 def check_shape(sizes: Sequence[int]) -> tuple[int, int, int]:

@@ -20,8 +20,11 @@ _DAMAGED = "The header is damaged: export the file again."
 _ORDERS = {"true": ">", "false": "<"}
 
 
-def declared(stream: IO[bytes]) -> Declared:
-    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use."""
+def declared(stream: IO[bytes], *, vector: bool = False) -> Declared:
+    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use.
+
+    vector : whether a voxel may hold several values.
+    """
     fields = _fields(stream)
     if fields.get("ObjectType", "Image").lower() != "image":
         raise Unsound(f"it holds a {fields['ObjectType'][:40]!r}, not an image.", "Give a volume.")
@@ -31,7 +34,8 @@ def declared(stream: IO[bytes]) -> Declared:
         raise Unsound("its voxels are stored as text.", "Save it with binary data.")
     if _whole(fields.get("HeaderSize", "0"), "HeaderSize") > 0:
         raise Unsound("its header asks to skip bytes before the voxels.", "Save the file again without HeaderSize.")
-    if _whole(fields.get("ElementNumberOfChannels", "1"), "ElementNumberOfChannels") != 1:
+    components = _whole(fields.get("ElementNumberOfChannels", "1"), "ElementNumberOfChannels")
+    if components < 1 or (components > 1 and not vector):
         raise Unsound(f"it holds {fields['ElementNumberOfChannels']} values per voxel.", "Export one value per voxel.")
     sizes = [_whole(text, "DimSize") for text in _need(fields, "DimSize").split()]
     if len(sizes) != _whole(_need(fields, "NDims"), "NDims"):
@@ -56,6 +60,7 @@ def declared(stream: IO[bytes]) -> Declared:
         offset=stream.tell(),
         packing="zlib" if compressed == "true" else "raw",
         packed_bytes=_whole(fields["CompressedDataSize"], "CompressedDataSize") if compressed == "true" else None,
+        components=components,
     )
 
 

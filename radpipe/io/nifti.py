@@ -19,6 +19,7 @@ from radpipe.typing import Volume
 
 HEADER_BYTES = 348
 _FIRST_VOXEL = 352  # header, then four bytes that say whether extensions follow
+_VECTOR = 1007  # intent code
 _LAST_START = 1 << 26  # 64 MiB of header extensions
 _FIELDS = np.dtype(
     [
@@ -40,8 +41,11 @@ _OTHER_TYPES = {
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 
 
-def declared(stream: IO[bytes]) -> Declared:
-    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use."""
+def declared(stream: IO[bytes], *, vector: bool = False) -> Declared:
+    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use.
+
+    vector : whether a voxel may hold several values (the fifth dimension, with the intent "vector", as ITK writes it).
+    """
     raw = stream.read(HEADER_BYTES)
     if len(raw) < HEADER_BYTES:
         raise Unsound(f"the file ends after {len(raw)} bytes, inside its own header (348 bytes).", "Copy or export it again.")
@@ -51,7 +55,9 @@ def declared(stream: IO[bytes]) -> Declared:
     if bytes(fields["magic"]) != b"n+1":
         raise Unsound(f"the NIfTI mark 'n+1' is missing from the header (found {bytes(fields['magic'])!r}).", "Export it again.")
     dtype = _dtype(fields, order)
-    shape = check_shape([int(n) for n in fields["dim"][1 : int(fields["dim"][0]) + 1]])
+    sizes = [int(n) for n in fields["dim"][1 : int(fields["dim"][0]) + 1]]
+    components = sizes.pop() if vector and len(sizes) == 5 and int(fields["intent_code"]) == _VECTOR and sizes[4] > 1 else 1
+    shape = check_shape(sizes)
     check_spacing(fields["pixdim"][1:4].tolist())
     _check_scaling(fields)
     _check_place(fields)
@@ -61,7 +67,7 @@ def declared(stream: IO[bytes]) -> Declared:
             f"the header says the voxels start at byte {offset:g}; not a whole number from {_FIRST_VOXEL} to {_LAST_START}.",
             "The header is damaged: export the file again.",
         )
-    return Declared(shape=shape, dtype=dtype, offset=int(offset))
+    return Declared(shape=shape, dtype=dtype, offset=int(offset), components=components, planar=True)
 
 
 def _fields(raw: bytes) -> tuple[np.void, str]:

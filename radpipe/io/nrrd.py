@@ -27,11 +27,15 @@ _TYPES = {
 }
 _DTYPES = {name: code for code, names in _TYPES.items() for name in names}
 _PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
+_SEVERAL = ("vector", "list", "2-vector", "3-vector", "4-vector")  # kinds of an axis along which a voxel's values lie
 _DAMAGED = "The header is damaged: export the file again."
 
 
-def declared(stream: IO[bytes]) -> Declared:
-    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use."""
+def declared(stream: IO[bytes], *, vector: bool = False) -> Declared:
+    """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use.
+
+    vector : whether a voxel may hold several values (one axis of the kind "vector" or "list", as 3D Slicer and ITK write it).
+    """
     first = stream.readline(64)
     if not re.fullmatch(rb"NRRD000[1-5]\r?\n", first):
         raise Unsound(f"this is not an NRRD file (it begins with {first[:8]!r}).", WANTED)
@@ -46,14 +50,30 @@ def declared(stream: IO[bytes]) -> Declared:
     sizes = [_whole(text, "sizes") for text in _need(fields, "sizes").split()]
     if len(sizes) != _whole(_need(fields, "dimension"), "dimension"):
         raise Unsound(f"the header gives {len(sizes)} sizes for {fields['dimension']} dimensions.", _DAMAGED)
+    axis = _component_axis(fields, len(sizes)) if vector else None
+    components = 1 if axis is None else sizes.pop(axis)
     if len(sizes) > 3:
         raise Unsound(
             f"this is a {len(sizes)}D file ({fields['sizes']}): several values per voxel, layers or time points.",
             "Export one volume with one value per voxel (3D Slicer: export the segmentation as a label map).",
         )
     shape = check_shape(sizes)
-    _check_geometry(fields)
-    return Declared(shape=shape, dtype=_dtype(fields), offset=stream.tell(), packing=_PACKINGS[packing])
+    _check_geometry(fields, axis)
+    return Declared(
+        shape=shape,
+        dtype=_dtype(fields),
+        offset=stream.tell(),
+        packing=_PACKINGS[packing],
+        components=components,
+        planar=axis == 3,
+    )
+
+
+def _component_axis(fields: dict[str, str], dimensions: int) -> int | None:
+    """Which of four axes numbers the values of a voxel: the first or the last, where the header says so and ITK agrees."""
+    kinds = fields.get("kinds", "").lower().split()
+    several = [place for place, kind in enumerate(kinds) if kind in _SEVERAL]
+    return several[0] if dimensions == len(kinds) == 4 and several in ([0], [3]) else None
 
 
 def _fields(stream: IO[bytes]) -> dict[str, str]:
@@ -101,10 +121,13 @@ def _dtype(fields: dict[str, str]) -> np.dtype:
     return np.dtype(("<" if order == "little" else ">") + code)
 
 
-def _check_geometry(fields: dict[str, str]) -> None:
+def _check_geometry(fields: dict[str, str], component_axis: int | None) -> None:
     directions = fields.get("space directions", fields.get("spacedirections"))
     if directions is not None:
-        vectors = [_vector(text, "space directions") for text in re.findall(r"\([^)]*\)|\S+", directions)]
+        written = re.findall(r"\([^)]*\)|\S+", directions)
+        if component_axis is not None and len(written) == 4 and written[component_axis] == "none":
+            del written[component_axis]
+        vectors = [_vector(text, "space directions") for text in written]
         if [len(vector) for vector in vectors] != [3, 3, 3]:
             raise Unsound("its space directions are not three vectors of three numbers.", _DAMAGED)
         check_spacing(np.linalg.norm(vectors, axis=1).tolist())
@@ -117,6 +140,8 @@ def _check_geometry(fields: dict[str, str]) -> None:
                 raise Unsound(f"its lengths are in {units!r}, not millimetres.", "Export the file in millimetres.")
     elif "spacings" in fields:
         spacing = [_number(text, "spacings") for text in fields["spacings"].split()]
+        if component_axis is not None and len(spacing) == 4:
+            del spacing[component_axis]
         if len(spacing) != 3:
             raise Unsound(f"its header gives {len(spacing)} spacings for three axes.", _DAMAGED)
         check_spacing(spacing)

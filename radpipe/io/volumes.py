@@ -44,7 +44,7 @@ class _Format:
     """declared : reads a header from a stream. itk_reader : the ITK class that must decode it. gzipped : whether the file as a
     whole may be gzip."""
 
-    declared: Callable[[IO[bytes]], Declared]
+    declared: Callable[..., Declared]
     itk_reader: str
     gzipped: bool = False
 
@@ -56,6 +56,29 @@ _FORMATS = {
     ".mha": _Format(metaimage.declared, "MetaImageIO"),
 }
 SUFFIXES = tuple(_FORMATS)
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """What a mask file holds: voxels (z, y, x) on ``grid``, whole numbers in the dtype they came in; 0 is outside."""
+
+    grid: Grid
+    voxels: Volume
+    path: str = ""
+
+    def region(self, label: int = 1, *, case_id: str = "") -> Mask:
+        """The voxels that hold ``label``; EmptyRoiError, naming the labels that are there, where none does."""
+        whole = np.issubdtype(self.voxels.dtype, np.integer)
+        inside = self.voxels == label if whole else np.rint(self.voxels) == label
+        if not inside.any():
+            there = _labels(self.voxels)
+            if not there:
+                problem, hint = "the mask is empty: every voxel is 0.", "Draw the region again."
+            else:
+                problem = f"no voxel of the mask has the label {label}; it holds {there}."
+                hint = "Put the right number in the manifest's label column, or in setting.label."
+            raise EmptyRoiError(problem, hint=hint, case_id=case_id, path=self.path)
+        return Mask(self.grid, inside)
 
 
 @dataclass(frozen=True)
@@ -78,23 +101,46 @@ def read_image(
         return Image(grid, voxels, unit)
 
 
-def read_mask(path: str | os.PathLike[str], *, label: int = 1, case_id: str = "", max_bytes: int = MAX_VOXEL_BYTES) -> Mask:
-    """The voxels that hold ``label``; EmptyRoiError, naming the labels that are there, where none does. Else as read_image."""
+def read_mask(
+    path: str | os.PathLike[str],
+    *,
+    label: int = 1,
+    label_channel: int | None = None,
+    case_id: str = "",
+    max_bytes: int = MAX_VOXEL_BYTES,
+) -> Mask:
+    """The voxels that hold ``label``; EmptyRoiError, naming the labels that are there, where none does. Else as read_image.
+
+    label_channel : see :func:`read_label_map`.
+    """
+    return read_label_map(path, label_channel=label_channel, case_id=case_id, max_bytes=max_bytes).region(label, case_id=case_id)
+
+
+def read_label_map(
+    path: str | os.PathLike[str], *, label_channel: int | None = None, case_id: str = "", max_bytes: int = MAX_VOXEL_BYTES
+) -> LabelMap:
+    """All labels of a mask file. FileProblem where it cannot be trusted, or holds numbers that are no labels.
+
+    label_channel : which of the masks, from 0, where a voxel holds several (overlapping regions, PyRadiomics' key of that
+    name); None refuses such a file. A file with one value a voxel is read as it is, whatever the channel.
+    """
     with _problems_of(path, case_id):
-        grid, voxels = _read(Path(path), max_bytes)
+        grid, voxels = _read(Path(path), max_bytes, vector=True)
+        if voxels.ndim == 4:
+            count = voxels.shape[3]
+            if label_channel is None:
+                raise Unsound(
+                    f"it holds {count} values per voxel: several masks in one file.",
+                    f"Say which one with label_channel (0 to {count - 1}), or export one mask.",
+                )
+            if not 0 <= label_channel < count:
+                raise Unsound(
+                    f"label_channel {label_channel} was asked for, and the file holds {count} masks (0 to {count - 1}).",
+                    "Name one of these; label_channel counts from 0.",
+                )
+            voxels = np.ascontiguousarray(voxels[..., label_channel])
         _check_labels(voxels)
-    region = voxels == label if np.issubdtype(voxels.dtype, np.integer) else np.rint(voxels) == label
-    if not region.any():
-        there = _labels(voxels)
-        if not there:
-            raise EmptyRoiError("the mask is empty: every voxel is 0.", hint="Draw the region again.", case_id=case_id, path=path)
-        raise EmptyRoiError(
-            f"no voxel of the mask has the label {label}; it holds {there}.",
-            hint="Put the right number in the manifest's label column.",
-            case_id=case_id,
-            path=path,
-        )
-    return Mask(grid, region)
+    return LabelMap(grid, voxels, str(path))
 
 
 def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
@@ -138,10 +184,11 @@ def _problems_of(path: str | os.PathLike[str], case_id: str) -> Iterator[None]:
         raise cannot_read(path, error, case_id) from error
 
 
-def _read(path: Path, max_bytes: int) -> tuple[Grid, Volume]:
+def _read(path: Path, max_bytes: int, *, vector: bool = False) -> tuple[Grid, Volume]:
+    """(z, y, x); with ``vector`` (z, y, x, component) where a voxel holds several values."""
     form = _format(path)
     with _opened(path, form) as stream:
-        promised = form.declared(stream)
+        promised = form.declared(stream, vector=vector)
         if promised.data_bytes > max_bytes:
             raise Unsound(
                 f"the header declares {_gib(promised.data_bytes)} of voxels; more than {_gib(max_bytes)} is not read.",
@@ -150,12 +197,13 @@ def _read(path: Path, max_bytes: int) -> tuple[Grid, Volume]:
         checksum = _check_bytes(stream, promised)
     reader = _itk_reader(path, form)
     decoded = _asked(reader.Execute)
-    if decoded.GetNumberOfComponentsPerPixel() != 1:
+    if decoded.GetNumberOfComponentsPerPixel() != promised.components:
         raise Unsound("it holds several values per voxel.", "Export one value per voxel.")
     # A copy, so that the array does not hang on ITK's memory; trailing dimensions of one entry go.
-    voxels = sitk.GetArrayFromImage(decoded).reshape(promised.shape[::-1])
+    voxels = sitk.GetArrayFromImage(decoded).reshape(*promised.shape[::-1], *[promised.components][: promised.components > 1])
     same_type = voxels.dtype == promised.dtype.newbyteorder("=")  # a scaled NIfTI becomes float
-    if same_type and zlib.crc32(np.ascontiguousarray(voxels, promised.dtype).data) != checksum:
+    stored = np.moveaxis(voxels, 3, 0) if voxels.ndim == 4 and promised.planar else voxels
+    if same_type and zlib.crc32(np.ascontiguousarray(stored, promised.dtype).data) != checksum:
         raise Unsound("ITK reads other voxels than the file holds.", "Save the file again as .nii.gz.")
     if np.issubdtype(voxels.dtype, np.floating) and not np.isfinite(voxels).all():
         raise _not_finite(int(voxels.size - np.isfinite(voxels).sum()), voxels.size)
