@@ -155,12 +155,12 @@ def interpolate_mask(
 def _along(voxels: FloatArray, axis: int, places: FloatArray, start: int, size: int, method: Interpolation) -> FloatArray:
     """Interpolate along one axis. voxels : begin at index ``start`` of an axis of ``size`` voxels. places : of the whole axis."""
     if method == "cubic" and voxels.shape[axis] > 1:
-        voxels = ndimage.spline_filter1d(voxels, 3, axis=axis, output=np.float64, mode="mirror")
+        voxels = np.asarray(ndimage.spline_filter1d(voxels, 3, axis=axis, output=np.float64, mode="mirror"))
     taps, weights = _taps(places, size, method)
     taps = taps - start
     shape = [1, 1, 1]
     shape[axis] = places.size
-    result = np.take(voxels, taps[0], axis=axis)
+    result: FloatArray = np.take(voxels, taps[0], axis=axis)
     if len(taps) > 1:
         result = result * weights[0].reshape(shape)
     for tap, weight in zip(taps[1:], weights[1:], strict=True):
