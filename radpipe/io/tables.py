@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -13,13 +12,11 @@ import pyarrow.parquet as pq
 
 from radpipe.core.tables import Schema, check_table, make_table
 from radpipe.errors import FileProblem, SchemaError
+from radpipe.io.cells import protect, quoted, unprotect
 from radpipe.io.files import cannot_read, write_bytes
 
 _ARROW_TYPES = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
 _TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
-# What a spreadsheet takes for the start of a formula (OWASP: CSV injection), also in full width.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SEPARATORS = (",", ";", "\t")
 
 
@@ -60,7 +57,7 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
 
 def to_csv(frame: pd.DataFrame) -> str:
     """CSV text (comma, LF, shortest decimals that read back as the same number), safe to open in a spreadsheet."""
-    lines = [",".join(_quoted(protect(str(name))) for name in frame.columns)]
+    lines = [",".join(quoted(protect(str(name))) for name in frame.columns)]
     columns = [_written(frame[name]) for name in frame.columns]
     lines += [",".join(cells) for cells in zip(*columns, strict=True)]
     return "\n".join(lines) + "\n"
@@ -71,22 +68,7 @@ def _written(values: pd.Series) -> list[str]:
         return ["" if value != value else repr(value) for value in values.tolist()]
     if pd.api.types.is_numeric_dtype(values.dtype):  # whole numbers, True and False
         return [str(value) for value in values.tolist()]
-    return ["" if value is None or value != value else _quoted(protect(str(value))) for value in values.tolist()]
-
-
-def _quoted(text: str) -> str:
-    # pandas and Python's csv before 3.13 leave a lone carriage return unquoted, which starts a new line in a spreadsheet.
-    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\n\r') else text
-
-
-def protect(text: str) -> str:
-    """An apostrophe before text that a spreadsheet would take for a formula; a number written as text stays as it is."""
-    return "'" + text if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
-
-
-def unprotect(text: str) -> str:
-    """What :func:`protect` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return ["" if value is None or value != value else quoted(protect(str(value))) for value in values.tolist()]
 
 
 def read_text_table(path: Path) -> pd.DataFrame:

@@ -1,0 +1,76 @@
+"""Reading one case as its settings ask: label, label_channel, correctMask, geometryTolerance. No pandas, no Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from radpipe.core.image import Image, Mask
+from radpipe.errors import RadpipeError
+from radpipe.io.volumes import LabelMap, read_image, read_label_map
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a mask is read. label : the region's value. label_channel : which mask, from 0, of a file that holds several; None
+    refuses such a file. correct_mask : resample a mask on another grid. tolerance : of grids, in voxels; None for radpipe's."""
+
+    label: int = 1
+    label_channel: int | None = None
+    correct_mask: bool = False
+    tolerance: float | None = None
+
+    def of_case(self, label: int | None, label_channel: int | None) -> Reading:
+        """With what the case itself says."""
+        return replace(
+            self,
+            label=self.label if label is None else label,
+            label_channel=self.label_channel if label_channel is None else label_channel,
+        )
+
+
+def reading_of(params: Mapping[str, Any]) -> Reading:
+    """From PyRadiomics' mapping, which the features room has checked."""
+    setting = params.get("setting") or {}
+    return Reading(
+        label=1 if setting.get("label") is None else setting["label"],
+        label_channel=setting.get("label_channel"),
+        correct_mask=bool(setting.get("correctMask")),
+        tolerance=setting.get("geometryTolerance"),
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its region on the same grid. diagnostics : entries that only the mask's file could tell."""
+
+    image: Image
+    mask: Mask
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+
+def read_pair(
+    image_path: Path, mask_path: Path, reading: Reading, *, unit: str = "arbitrary", case_id: str = "", diagnostics: bool = True
+) -> Pair:
+    """Both files of a case, checked against each other. FileProblem, GeometryError or EmptyRoiError with case and path."""
+    image = read_image(image_path, unit=unit, case_id=case_id)
+    labels = read_label_map(mask_path, label_channel=reading.label_channel, case_id=case_id)
+    try:
+        return matched(image, labels, reading, diagnostics=diagnostics)
+    except RadpipeError as error:
+        raise error.about(case_id=case_id, path=mask_path) from error
+
+
+def matched(image: Image, labels: LabelMap, reading: Reading, *, diagnostics: bool = True) -> Pair:
+    """The labels' region on the image's grid; see :func:`read_pair`."""
+    from radpipe.features.diagnostics import of_corrected_mask, of_mask_file
+    from radpipe.features.grids import on_image_grid
+
+    given = labels.region(reading.label)
+    mask, corrected = on_image_grid(image.grid, given, correct=reading.correct_mask, tolerance=reading.tolerance)
+    found = of_mask_file(labels.voxels, labels.grid, given.voxels) if diagnostics else {}
+    if diagnostics and corrected:
+        found |= of_corrected_mask(image, mask)
+    return Pair(image, mask, found)
