@@ -1,0 +1,96 @@
+"""IBSI 2's filters within an extraction: after resampling and rounding, before the intensities are read from the region.
+
+The region is that of the unfiltered image: range and outlier resegmentation judge its intensities, never the response's
+(IBSI 2 reference manual, arXiv:2006.05470).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from radpipe.errors import ConfigError
+from radpipe.features.ibsi.parameters import IbsiParameters
+from radpipe.features.region import Box
+from radpipe.filters.ibsi_common import FilterSettings, Padding
+from radpipe.filters.ibsi_registry import module_of, settings_of
+from radpipe.typing import FloatArray
+
+Triple = tuple[float, float, float]
+WHOLE: Box = (slice(None), slice(None), slice(None))
+Chosen = tuple[str, FilterSettings]
+
+
+def chosen_filters(wanted: Any) -> list[Chosen]:
+    """``filter`` of the IBSI parameters -> (name, settings) of each filter, in order.
+
+    wanted : None, ``{<name>: {...}}``, or a list of such. ConfigError: a name or key that is unknown, or two filters whose
+    columns would have the same names.
+    """
+    entries = [] if wanted is None else list(wanted) if isinstance(wanted, list | tuple) else [wanted]
+    found: list[Chosen] = []
+    prefixes: set[str] = set()
+    for entry in entries:
+        if not isinstance(entry, dict) or len(entry) != 1:
+            raise ConfigError(
+                f"filter: {entry!r} must be one filter's name with its settings.",
+                hint="Write filter: {mean: {support: 5}}, or a list of such.",
+            )
+        ((name, values),) = entry.items()
+        settings = settings_of(str(name), values)
+        prefix = module_of(str(name)).prefix(settings)
+        if prefix in prefixes:
+            raise ConfigError(f"filter: {prefix} is asked for twice.", hint="Leave one out.")
+        prefixes.add(prefix)
+        found.append((str(name), settings))
+    return found
+
+
+def prefixes(parameters: IbsiParameters) -> dict[str, str]:
+    """Prefix of the columns -> what the response map is, in words; ``original`` where there is no filter."""
+    chosen = chosen_filters(parameters.filter)
+    if not chosen:
+        return {"original": "the image itself"}
+    return {module_of(name).prefix(settings): module_of(name).meaning(settings) for name, settings in chosen}
+
+
+def responses(
+    voxels: FloatArray, spacing_mm: Triple, parameters: IbsiParameters, box: Box = WHOLE
+) -> Iterator[tuple[str, FloatArray]]:
+    """(prefix, response) of every filter the parameters name; ("original", the voxels) where they name none.
+
+    voxels : (z, y, x) of the whole image, resampled and rounded (``prepare(..., margin_mm=None)``). box : the part of the
+    response that is wanted; the same values as cut from that of the whole image. ConfigError: a filter cannot run on these
+    voxels, or in 3D on planes that the parameters keep apart.
+    """
+    chosen = chosen_filters(parameters.filter)
+    if not chosen:
+        yield "original", voxels[box]
+    for name, settings in chosen:
+        if parameters.dimension == "2D" and settings.dimension == "3D":
+            raise ConfigError(
+                f"filter: {name} in 3D cannot be used with dimension 2D, which keeps the planes apart.",
+                hint=f"Set dimension: 2D for {name}.",
+            )
+        module = module_of(name)
+        around, inside = _needed(voxels.shape, box, module.reach(settings, spacing_mm), settings.axes, settings.padding)
+        yield module.prefix(settings), np.ascontiguousarray(module.apply(voxels[around], settings, spacing_mm)[inside])
+
+
+def _needed(shape: tuple[int, ...], box: Box, reach: int | None, axes: tuple[int, ...], padding: Padding) -> tuple[Box, Box]:
+    """(the part of the image that the response on ``box`` depends on, where the box lies in it).
+
+    A part that ends where the image ends is padded as the image is, except periodically: that looks at the other end.
+    """
+    around, inside = [], []
+    for axis, (n, side) in enumerate(zip(shape, box, strict=True)):
+        first, last, _ = side.indices(n)
+        far = 0 if axis not in axes else n if reach is None or padding == "periodic" else reach
+        # Filters in 3D want two voxels along every axis, of which there are two or the whole image has one.
+        start = max(0, min(first - far, n - 2) if axis in axes else first)
+        stop = min(n, max(last + far, start + 2) if axis in axes else last)
+        around.append(slice(start, stop))
+        inside.append(slice(first - start, last - start))
+    return (around[0], around[1], around[2]), (inside[0], inside[1], inside[2])

@@ -1,0 +1,52 @@
+"""Riesz transform of the Laplacian of Gaussian; IBSI 2 (AYRS of L6PA)."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import model_validator
+
+from radpipe.filters import ibsi_log, ibsi_riesz
+from radpipe.filters.ibsi_common import Triple, checked
+from radpipe.filters.ibsi_fourier import extended, multiplied
+from radpipe.filters.ibsi_log import LogSettings
+from radpipe.typing import FloatArray
+
+
+class RieszLogSettings(LogSettings):
+    """The Riesz transform of the Laplacian of Gaussian."""
+
+    order: tuple[int, ...] = (1, 0, 0)
+    """Order l along x, y (and z in 3D): (1, 0, 0) is odd along x, (0, 2, 0) even along y."""
+
+    @model_validator(mode="after")
+    def _order_fits(self) -> RieszLogSettings:
+        ibsi_riesz.refuse_order(self.order, self.axes, self.dimension)
+        return self
+
+
+PARAMS = RieszLogSettings
+
+
+def apply(voxels: FloatArray, params: RieszLogSettings, spacing_mm: Triple) -> FloatArray:
+    """(z, y, x) -> (z, y, x), in the unit of the Laplacian of Gaussian.
+
+    The image is padded first and both filters then run on it as a periodic one: the Riesz transform looks far.
+    """
+    volume = checked(voxels, params, "riesz_log")
+    whole, inside = extended(volume, params.axes, params.padding, at_least=ibsi_log.reach(params, spacing_mm))
+    response = ibsi_log.laplacian(whole, params.model_copy(update={"padding": "periodic"}), spacing_mm)
+    return np.ascontiguousarray(multiplied(response, params.axes, lambda grid: ibsi_riesz.transfer(grid, params.order))[inside])
+
+
+def reach(params: RieszLogSettings, spacing_mm: Triple) -> None:
+    """None: the response depends on the whole image."""
+
+
+def prefix(params: RieszLogSettings) -> str:
+    """Of the columns: riesz-1-0-0-log-sigma-1-5-mm-3D."""
+    return f"{ibsi_riesz.order_part(params.order)}-{ibsi_log.prefix(params)}"
+
+
+def meaning(params: RieszLogSettings) -> str:
+    """For the dictionary."""
+    return f"Riesz transform of order {params.order} (x, y, z) of the {ibsi_log.meaning(params)}"
