@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def extract_row(image: Image, mask: Mask, settings: FeatureSettings) -> dict[str
     ConfigError where pyradiomics is not installed or refuses the parameters.
     """
     featureextractor = _imported()
+    _with_what_patterns_need(settings.params.get("imageType") or {})
     try:
         extractor = (
             featureextractor.RadiomicsFeatureExtractor(dict(settings.params))
@@ -52,6 +54,23 @@ def pyradiomics_version() -> str:
         return version("pyradiomics")
     except PackageNotFoundError:
         return str(_imported().__dict__.get("__version__", "unknown"))
+
+
+def _with_what_patterns_need(image_types: dict[str, Any]) -> None:
+    """pyradiomics leaves LBP2D and LBP3D out, with a warning in its log, where it cannot import what they need."""
+    needs = {"LBP2D": ("skimage",), "LBP3D": ("scipy", "trimesh")}
+    for image_type, packages in needs.items():
+        missing = [name for name in packages if image_type in image_types and find_spec(name) is None]
+        if missing:
+            raise ConfigError(
+                f"pyradiomics needs {' and '.join(missing)} for {image_type}, which is not installed.",
+                hint="Run `make pyradiomics` again, or use `engine: radpipe`.",
+            )
+    if "LBP3D" in image_types:
+        import scipy.special
+
+        if not hasattr(scipy.special, "sph_harm"):  # gone since scipy 1.17; the same function under another name and order
+            scipy.special.sph_harm = lambda m, n, theta, phi: scipy.special.sph_harm_y(n, m, phi, theta)
 
 
 def _imported() -> Any:
