@@ -158,6 +158,23 @@ def _spread(values: pd.Series) -> dict[str, float | None]:
     }  # fmt: skip
 
 
+def unmeasured_summary(inputs: ReportInputs) -> list[dict[str, Any]]:
+    """Feature values that are no measurement, by reason: how many values, of how many features and cases; the most first."""
+    table = inputs.table("undefined")
+    if table.empty:
+        return []
+    rows = [
+        {
+            "meaning": str(meaning),
+            "n_values": len(part),
+            "n_features": part["feature"].nunique(),
+            "cases": sorted(set(part["case_id"])),
+        }
+        for meaning, part in table.groupby("meaning")
+    ]
+    return sorted(rows, key=lambda row: (-row["n_values"], row["meaning"]))
+
+
 def agreement_summary(inputs: ReportInputs) -> dict[str, Any] | None:
     """ICC of every feature between predicted and given outline: how many are good, which are worst and best."""
     table = inputs.table("mask_agreement")

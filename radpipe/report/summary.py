@@ -61,6 +61,7 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "comparison": rows,
         "margin": finite(comparison.get("margin", 0.05)),
         "failures": failures,
+        "unmeasured": described.unmeasured_summary(inputs),
         "limits": _limits(inputs, models, cohort, splits, segmentation, selection),
         "budget": {name: {"fits": int(n), "cpu_s": finite(seconds)} for name, (n, seconds) in sorted(inputs.budget.items())},
         "settings": flattened(inputs.settings),

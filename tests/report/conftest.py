@@ -15,6 +15,7 @@ from radpipe.comparison.config import ComparisonSettings
 from radpipe.core import tables as t
 from radpipe.evaluation.config import EvaluationSettings
 from radpipe.evaluation.metrics import evaluate
+from radpipe.features.undefined import REASONS
 from radpipe.report.config import ReportSettings
 from radpipe.report.inputs import OverlaySlice, ReportInputs
 
@@ -125,6 +126,16 @@ def build(plan: Plan) -> ReportInputs:
         "splits": t.make_table(t.SPLITS, splits),
         "segmentation": t.make_table(t.SEGMENTATION, segmentation),
         "feature_dictionary": t.make_table(t.FEATURE_DICTIONARY, dictionary),
+        "undefined": t.make_table(
+            t.UNDEFINED,
+            [
+                {"repeat": -1, "fold": -1, "case_id": case, "roi": "given", "feature": feature, "value": value, "reason": reason, "meaning": REASONS[reason]}
+                for case, feature, value, reason in (
+                    (cases[0], FEATURES[0], None, "no-neighbours"), (cases[1], FEATURES[0], 1e6, "no-difference"),
+                    (cases[1], FEATURES[1], 0.0, "no-difference"),
+                )
+            ],
+        ),
         "mask_agreement": t.make_table(t.MASK_AGREEMENT, agreement),
         "selection": t.make_table(t.SELECTION, selection),
         "predictions": t.make_table(t.PREDICTIONS, predictions),

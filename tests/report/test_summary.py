@@ -96,6 +96,7 @@ PARTS = (
     "splits",
     "segmentation",
     "mask_agreement",
+    "undefined",
     "selection",
     "predictions",
     "fits",
@@ -115,6 +116,13 @@ def test_a_run_with_parts_missing_still_reports(inputs, missing):
     page = render(summarise(replace(without(inputs, *missing), overlays=(), stability=None, budget={}, citations=(), licence="")))
     assert "Research software, not a medical device" in page
     assert ("Nothing failed." in page) == ("failures" in missing)
+
+
+def test_values_that_are_no_measurement_are_said(inputs):
+    page = render(summarise(inputs))
+    assert "2 values of 2 features in " in page and "differs from the mean of its neighbours" in page
+    assert page.index("2 values of 2 features") < page.index("1 value of 1 feature in ")
+    assert "no measurement" not in render(summarise(without(inputs, "undefined")))
 
 
 def test_given_masks_have_no_predicted_outline(inputs):
