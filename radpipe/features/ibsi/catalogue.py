@@ -284,7 +284,7 @@ def column_families(parameters: IbsiParameters) -> list[tuple[str, str, str]]:
 
     Families without directions have three ways only: averaged over planes, merged over planes, in the volume.
     """
-    found = []
+    found: list[tuple[str, str, str]] = []
     for family in FAMILIES:
         if family not in parameters.families:
             continue
@@ -301,18 +301,3 @@ def column_families(parameters: IbsiParameters) -> list[tuple[str, str, str]]:
 def feature_names(family: str) -> tuple[str, ...]:
     """Names of one family ("cm") in the manual's order."""
     return FAMILIES[family].default_names
-
-
-# Names of the aggregation methods in the table of reference values.
-REFERENCE_AGGREGATION: dict[str, str] = {
-    "2D, averaged": "2D-avg",
-    "2D, slice-merged": "2D-mrg",
-    "2.5D, direction-merged": "25D-avg",
-    "2.5D, merged": "25D-mrg",
-    "3D, averaged": "3D-avg",
-    "3D, merged": "3D-mrg",
-    "2D": "2D",
-    "2.5D": "25D",
-    "3D": "3D",
-    "": "",
-}

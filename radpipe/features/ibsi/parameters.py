@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from radpipe.core.registry import lookup, nearest
+from radpipe.core.registry import nearest
 from radpipe.core.settings import Settings
 from radpipe.errors import ConfigError
 
@@ -52,7 +52,7 @@ class Discretise(Settings):
     """How intensities become grey levels 1, 2, 3, ..."""
 
     method: Literal["none", "fbn", "fbs"] = "none"
-    """none: intensities are whole numbers from 1 already (ivh: are taken as they are); fbn: a fixed number of bins between the
+    """none: intensities are whole numbers already (from 1 on; with ivh any); fbn: a fixed number of bins between the
     region's minimum and maximum (K15C); fbs: bins of a fixed size (Q3RU)."""
     bins: int | None = Field(default=None, ge=1, le=MOST_LEVELS)
     """fbn: number of bins."""
@@ -88,8 +88,9 @@ class IbsiParameters(Settings):
     """Keep intensities within this many standard deviations of the region's mean in the intensity mask; the manual uses 3."""
     discretise: Discretise = Discretise(method="fbn", bins=32)
     """Grey levels of the intensity histogram and the textures."""
-    ivh: Discretise = Discretise()
-    """Grey levels of the intensity-volume histogram; none takes the intensities as they are."""
+    ivh: Discretise = Discretise(method="fbn", bins=1000)
+    """Grey levels of the intensity-volume histogram. The manual's advice: none for intensities that are calibrated whole numbers
+    (CT), fbs with a small width for other calibrated ones (PET: 0.1 SUV), fbn with 1000 bins for arbitrary ones (MR)."""
     families: tuple[Family, ...] = FAMILY_ORDER
     """Feature families: morph, loc, stat, ih, ivh, cm, rlm, szm, dzm, ngt, ngl."""
     aggregations: tuple[Aggregation, ...] = ()
@@ -103,8 +104,8 @@ class IbsiParameters(Settings):
     """Neighbours of NGLDM lie within this many voxels (Chebyshev)."""
     ngldm_alpha: int = Field(default=0, ge=0)
     """Levels that differ by at most this depend on each other in NGLDM."""
-    filter: dict[str, Any] | None = None
-    """One of IBSI 2's filters with its parameters, ``{<name>: {...}}``; features of the image itself where null."""
+    filter: dict[str, Any] | tuple[dict[str, Any], ...] | None = None
+    """One of IBSI 2's filters with its settings, ``{<name>: {...}}``, or a list of such; the image itself where null."""
 
     @field_validator("families", "aggregations", mode="after")
     @classmethod
@@ -153,7 +154,7 @@ def parse_ibsi(params: dict[str, Any]) -> IbsiParameters:
     except ValidationError as error:
         problems += [_said(item) for item in error.errors()]
     if parameters is not None and parameters.filter is not None:
-        problems += _filter_problems(parameters.filter)
+        problems += _filter_problems(parameters)
     if problems or parameters is None:
         raise ConfigError(
             f"{'; '.join(problem.rstrip('.') for problem in problems)}.",
@@ -183,27 +184,15 @@ def _said(item: Any) -> str:
     return f"{name}: {message} (got {item['input']!r}){hint}"
 
 
-def _filter_problems(chosen: dict[str, Any]) -> list[str]:
-    """What is wrong with ``filter``; each filter's module says by its PARAMS class what it takes."""
-    from radpipe.filters.ibsi_registry import IBSI_FILTERS
+def _filter_problems(parameters: IbsiParameters) -> list[str]:
+    """What is wrong with ``filter``; each filter's module says by its settings class what it takes."""
+    from radpipe.features.ibsi.filters import chosen_filters
 
-    if len(chosen) != 1:
-        return [f"filter: names one filter and its parameters, {{<name>: {{...}}}} (got {len(chosen)} names)"]
-    ((name, values),) = chosen.items()
     try:
-        params_class = lookup(
-            {key: f"{path.partition(':')[0]}:PARAMS" for key, path in IBSI_FILTERS.items()}, name, "IBSI filter"
-        )
-        params_class.model_validate(values or {})
+        chosen = chosen_filters(parameters.filter)
     except ConfigError as error:
-        return [f"filter: {error.problem}"]
-    except ValidationError as error:
-        said = []
-        for item in error.errors():
-            key = ".".join(str(step) for step in item["loc"])
-            if item["type"] == "extra_forbidden":
-                said.append(f"filter.{name}: unknown key {key!r}.{nearest(key, params_class.model_fields)}")
-            else:
-                said.append(f"filter.{name}.{key}: {item['msg'].removeprefix('Value error, ')} (got {item['input']!r})")
-        return said
-    return []
+        return [error.problem if error.problem.startswith("filter") else f"filter: {error.problem}"]
+    if parameters.dimension == "3D":
+        return []
+    deep = [name for name, settings in chosen if settings.dimension == "3D"]
+    return [f"filter: {name} in 3D cannot be used with dimension 2D; set its dimension to 2D" for name in deep]

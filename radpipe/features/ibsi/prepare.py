@@ -40,9 +40,14 @@ class Prepared:
     intensity: BoolVolume
     spacing_mm: Triple
 
+    def box(self, margin_mm: float = 0.0) -> Box:
+        """The morphological mask's box, widened by margin_mm on every side as far as the image goes."""
+        by = [math.ceil(margin_mm / size) for size in self.spacing_mm]
+        return widened(bounding_box(self.morphological), self.voxels.shape, by)
+
     def cropped(self, margin_mm: float = 0.0) -> Prepared:
-        """Cut to the morphological mask's box, widened by margin_mm on every side as far as the image goes."""
-        box = widened(bounding_box(self.morphological), self.voxels.shape, [math.ceil(margin_mm / s) for s in self.spacing_mm])
+        """Cut to :meth:`box`."""
+        box = self.box(margin_mm)
         return Prepared(self.voxels[box], self.morphological[box], self.intensity[box], self.spacing_mm)
 
 
