@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from radpipe.core.settings import Settings
-from radpipe.errors import ConfigError, GeometryError
+from radpipe.errors import ConfigError, FileProblem, GeometryError
 from radpipe.typing import FloatArray
 
 Padding = Literal["zero", "nearest", "periodic", "mirror"]
@@ -57,10 +57,8 @@ class PooledSettings(FilterSettings):
 
 
 def checked(voxels: FloatArray, params: FilterSettings, name: str) -> FloatArray:
-    """``voxels`` as float64; GeometryError where the filter cannot run on them.
-
-    NaN or infinite voxels are refused: a convolution spreads them over everything around.
-    """
+    """``voxels`` as float64. GeometryError: the filter cannot run on a volume of this shape. FileProblem: NaN or infinite voxels,
+    which a convolution would spread over everything around."""
     if voxels.ndim != 3 or voxels.size == 0:
         raise GeometryError(f"the {name} filter needs a volume (z, y, x), not an array of shape {voxels.shape}.")
     if params.dimension == "3D" and min(voxels.shape) < 2:
@@ -72,7 +70,7 @@ def checked(voxels: FloatArray, params: FilterSettings, name: str) -> FloatArray
         )
     if not np.isfinite(voxels).all():
         bad = int(np.count_nonzero(~np.isfinite(voxels)))
-        raise GeometryError(
+        raise FileProblem(
             f"the {name} filter cannot run: {bad} of the image's {voxels.size} voxels are NaN or infinite.",
             hint="Mend the image.",
         )
