@@ -16,6 +16,11 @@ COMMANDS = {
     "run": ("radpipe.cli.run:run", "The whole flow, from scans and outcomes to a report."),
     "stage": ("radpipe.cli.run:stage", "One stage of the flow."),
     "init": ("radpipe.cli.init:init", "Look at a folder of images and masks; write a manifest and a workflow to start from."),
+    "extract": (
+        "radpipe.cli.extract:extract",
+        "Features of one image and mask, or of a table of them; PyRadiomics' command line too.",
+    ),
+    "ibsi": ("radpipe.cli.ibsi:ibsi", "IBSI's reference values, recomputed here: features and filters."),
     "describe": ("radpipe.cli.describe:describe", "What can be chosen: features, filters, networks, models, selectors, tests."),
 }
 

@@ -1,0 +1,56 @@
+"""One case, from its two files to its row: what a worker's child does, and what the command does by itself for a single case.
+
+No pandas, no Dask, no torch: a single case is done in about a second.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from radpipe.core.image import UNITS
+from radpipe.features.config import FeatureSettings
+from radpipe.stages.reading import Pair, Reading, read_pair, reading_of
+
+Payload = dict[str, Any]
+_SETTINGS = "diagnostics_Configuration_Settings"
+
+
+def measure_case(payload: Payload, folder: Path | None = None) -> dict[str, Any]:
+    """tabulate: features, undefined and diagnostics of one region (JSON values).
+
+    payload : case_id, image_path, mask_path, label and label_channel (None for the settings' own), modality, settings,
+    threads. Errors are those of the reader and of :func:`radpipe.features.extract.extract`, with the case's id.
+    """
+    from radpipe.errors import RadpipeError
+
+    settings = FeatureSettings.model_validate(payload["settings"])
+    reading = case_reading(settings, payload["label"], payload["label_channel"])
+    pair = read_pair(
+        Path(payload["image_path"]), Path(payload["mask_path"]), reading, unit=UNITS.get(payload["modality"], "arbitrary"),
+        case_id=payload["case_id"],
+    )  # fmt: skip
+    own = {"label": payload["label"], "label_channel": payload["label_channel"]}
+    try:
+        return measured(pair, settings, own, threads=payload.get("threads", 1))
+    except RadpipeError as error:
+        raise error.about(case_id=payload["case_id"]) from error
+
+
+def case_reading(settings: FeatureSettings, label: int | None, label_channel: int | None) -> Reading:
+    """How a case is read: as the settings say, and then as the case itself does."""
+    params = settings.params if settings.feature_set == "pyradiomics" else {}
+    return reading_of(params).of_case(label, label_channel)
+
+
+def measured(pair: Pair, settings: FeatureSettings, own: dict[str, Any], *, threads: int = 1) -> dict[str, Any]:
+    """features, undefined and diagnostics of a pair. own : settings that the case itself gave, for the diagnostics."""
+    from radpipe.features.diagnostics import in_order
+    from radpipe.features.extract import extract
+
+    extraction = extract(pair.image, pair.mask, settings, threads=threads)
+    found = dict(extraction.diagnostics)
+    if found:
+        found |= pair.diagnostics
+        found[_SETTINGS] = {**found[_SETTINGS], **{name: value for name, value in own.items() if value is not None}}
+    return {"features": extraction.row, "undefined": extraction.undefined, "diagnostics": in_order(found)}
