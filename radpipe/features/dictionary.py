@@ -34,7 +34,9 @@ def feature_dictionary(settings: FeatureSettings, columns: list[str] | None = No
 def settings_key(settings: FeatureSettings) -> str:
     """First 16 digits of the SHA-256 of the extraction settings, defaults written out: the same extraction, the same key."""
     if settings.engine == "radpipe":
-        return content_key(engine="radpipe", parameters=settings.parameters.model_dump(mode="json"))[:16]
+        return content_key(
+            engine="radpipe", parameters=settings.parameters.model_dump(mode="json", exclude={"reading", "voxel"})
+        )[:16]
     return content_key(engine=settings.engine, params=settings.params)[:16]
 
 

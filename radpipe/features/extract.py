@@ -12,11 +12,14 @@ from radpipe.errors import ConfigError
 from radpipe.features import diagnostics, shape, shape2d
 from radpipe.features.config import FeatureSettings
 from radpipe.features.extraction import Extraction
-from radpipe.features.intensity import measure
+from radpipe.features.images import SHAPES, column_names, measured_images
 from radpipe.features.loading import Loaded, load
 from radpipe.features.parameters import Parameters
-from radpipe.features.region import Region, bounding_box
+from radpipe.features.region import bounding_box
 from radpipe.features.undefined import reasons
+from radpipe.filters.scene import Scene, readable
+
+__all__ = ["column_names", "extract", "extract_row", "warm_up"]
 
 
 def extract(image: Image, mask: Mask, settings: FeatureSettings, *, threads: int = 1) -> Extraction:
@@ -38,7 +41,7 @@ def _extract(image: Image, mask: Mask, settings: FeatureSettings, threads: int, 
 
         row = through_pyradiomics(image, mask, settings)
         return Extraction(row, {name: "zero-divisor" for name, value in row.items() if not math.isfinite(value)})
-    if getattr(settings, "feature_set", "pyradiomics") == "ibsi":
+    if settings.feature_set == "ibsi":
         from radpipe.features.ibsi.extract import extract_ibsi
 
         return Extraction(extract_ibsi(image, mask, settings.ibsi_parameters))
@@ -61,6 +64,11 @@ def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extractio
     wanted = parameters.features
     row: dict[str, float] = {}
     why: dict[str, str] = {}
+
+    def add(prefix: str, values: dict[str, float], codes: dict[str, str]) -> None:
+        row.update({f"{prefix}_{name}": value for name, value in values.items()})
+        why.update({f"{prefix}_{name}": code for name, code in codes.items()})
+
     # PyRadiomics cuts the region for shape to the box of the resegmented one, also where resegmentShape is off.
     outline = (loaded.inside if parameters.setting.resegmentShape else loaded.region)[box]
     for family in ("shape", "shape2D"):
@@ -69,19 +77,17 @@ def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extractio
                 values = shape.compute(outline, spacing)
             else:
                 values = shape2d.compute(outline, spacing, parameters.setting.force2D, parameters.setting.force2Ddimension)
-            row |= {f"original_{family}_{name}": values[name] for name in wanted[family]}
             codes = reasons(family, values, one_intensity=False, one_level=False)
-            why |= {f"original_{family}_{name}": codes[name] for name in wanted[family] if name in codes}
-    region = Region(loaded.voxels[box], np.ascontiguousarray(loaded.inside[box]), spacing)
-    values, codes = measure(region, wanted, parameters.original)
-    row |= {f"original_{name}": value for name, value in values.items()}
-    why |= {f"original_{name}": code for name, code in codes.items()}
+            add(
+                f"original_{family}",
+                {name: values[name] for name in wanted[family]},
+                {n: codes[n] for n in wanted[family] if n in codes},
+            )
+    if any(family not in SHAPES for family in wanted):
+        mask = np.ascontiguousarray(loaded.inside[box])
+        for prefix, values, codes in measured_images(Scene(readable(loaded.voxels), box, mask, spacing), parameters, threads):
+            add(prefix, values, codes)
     return Extraction({name: row[name] for name in column_names(parameters)}, why)
-
-
-def column_names(parameters: Parameters) -> list[str]:
-    """The row's names in order."""
-    return [f"original_{family}_{name}" for family, names in parameters.features.items() for name in names]
 
 
 def warm_up() -> None:

@@ -52,12 +52,25 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
         voxels, region, grid = resampled(voxels, region, grid, setting)
         box = bounding_box(region)
         refuse_undefined(voxels[box][region[box]])
+    if setting.preCrop if not interpolated else grid == image.grid:
+        # What filters see; where the new spacing is the old one PyRadiomics crops, too.
+        voxels, region, grid = _cropped(voxels, region, grid, box, setting.padDistance)
+        box = bounding_box(region)
     check_size(region, box, setting.minimumROIDimensions, setting.minimumROISize)
     inside = region
     if setting.resegmentRange is not None:
         inside = resegmented(voxels, region, box, setting)
         check_size(inside, bounding_box(inside), setting.minimumROIDimensions, setting.minimumROISize)
     return Loaded(voxels, region, inside, grid, interpolated)
+
+
+def _cropped(voxels: Volume, region: BoolVolume, grid: Grid, box: Box, pad: int) -> tuple[Volume, BoolVolume, Grid]:
+    """The box with ``pad`` voxels around it, as far as the image goes."""
+    start = [max(side.start - pad, 0) for side in box]
+    stop = [min(side.stop + pad, size) for side, size in zip(box, grid.shape, strict=True)]
+    cut = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    z, y, x = (b - a for a, b in zip(start, stop, strict=True))
+    return voxels[cut], region[cut], grid.cropped((start[0], start[1], start[2]), (z, y, x))
 
 
 def refuse_undefined(values: Volume) -> None:

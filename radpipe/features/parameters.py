@@ -15,30 +15,14 @@ from radpipe.core.settings import Settings
 from radpipe.errors import ConfigError
 from radpipe.features.family import FeatureFamily
 from radpipe.features.registry import FAMILIES
+from radpipe.filters.registry import IMAGE_TYPES
+from radpipe.filters.settings import MOST_BITS, OF_ONE_FILTER, READ_BY, FilterSettings
 
 MOST_LEVELS = 10_000
-IMAGE_TYPES = (
-    "Original", "LoG", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LBP2D", "LBP3D",
-)  # fmt: skip
 INTERPOLATORS = (
     "sitkNearestNeighbor", "sitkLinear", "sitkBSpline", "sitkGaussian", "sitkLabelGaussian", "sitkHammingWindowedSinc",
     "sitkCosineWindowedSinc", "sitkWelchWindowedSinc", "sitkLanczosWindowedSinc", "sitkBlackmanWindowedSinc",
 )  # fmt: skip
-# Settings of filters: PyRadiomics reads them only where the filter is enabled, so beside Original they change nothing.
-_OF_FILTERS = (
-    "sigma", "start_level", "level", "wavelet", "gradientUseSpacing", "lbp2DRadius", "lbp2DSamples", "lbp2DMethod",
-    "lbp3DLevels", "lbp3DIcosphereRadius", "lbp3DIcosphereSubdivision",
-)  # fmt: skip
-_VOXELWISE = ("kernelRadius", "maskedKernel", "initValue", "voxelBatch")
-# What the io and cohort stages settle before a region gets here: key -> (the value that changes nothing, what to do instead).
-_OF_READING: dict[str, tuple[Any, str]] = {
-    "label": (1, "Name the region's value in the manifest (column label)."),
-    "label_channel": (0, "Write the region as a mask file of its own."),
-    "correctMask": (False, "Bring the mask to the image's grid first; radpipe compares the grids of every case."),
-    "geometryTolerance": (None, "radpipe compares grids to 1e-4 of a voxel; bring the mask to the image's grid first."),
-}
-_IGNORED = {"additionalInfo": bool}  # diagnostics_* are no features; how a row was made stands in the feature dictionary
-PositiveFloat = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
@@ -47,7 +31,7 @@ class _Strict(Settings):
 
 
 class TextureSettings(_Strict):
-    """What can differ by image type: everything applied at or after the filter."""
+    """How intensities of an image or a response become grey levels, and these textures."""
 
     binWidth: float = Field(default=25.0, gt=0)
     """Width of a grey level, in the image's unit; edges lie at its multiples."""
@@ -81,8 +65,40 @@ class TextureSettings(_Strict):
         return value
 
 
+class ImageTypeSettings(FilterSettings, TextureSettings):
+    """What can differ by image type: everything applied at or after the filter."""
+
+
+class ReadingSettings(_Strict):
+    """``setting``: the keys that are followed where files are read; an extraction from arrays has no use for them."""
+
+    label: int = Field(default=1, gt=0)
+    """Value of the region in the mask file."""
+    label_channel: int = Field(default=0, ge=0)
+    """Which component of a mask file with several values per voxel."""
+    correctMask: bool = False
+    """Bring a mask on another grid to the image's by nearest neighbours; otherwise that is an error."""
+    geometryTolerance: float | None = Field(default=None, gt=0)
+    """How far the grids of image and mask may differ; None takes the reader's default."""
+    additionalInfo: bool = True
+    """Hand back diagnostics_* too."""
+
+
+class VoxelSettings(_Strict):
+    """``voxelSetting``: the keys of feature maps, where every voxel has its own region."""
+
+    kernelRadius: int = Field(default=1, gt=0)
+    """Voxels around the voxel that belong to its region (largest component)."""
+    maskedKernel: bool = True
+    """Only voxels of the region count."""
+    initValue: float = Field(default=0.0, allow_inf_nan=True)
+    """Of voxels without a value."""
+    voxelBatch: int | None = Field(default=None, gt=0)
+    """How many voxels are computed together; None: all."""
+
+
 class ImageSettings(TextureSettings):
-    """``setting``: the keys that bear on the original image."""
+    """``setting``: the keys that bear on the image and the region, and the textures' defaults."""
 
     normalize: bool = False
     """Bring the whole image to mean 0 and standard deviation 1 before resampling."""
@@ -95,9 +111,9 @@ class ImageSettings(TextureSettings):
     interpolator: str | int | None = "sitkBSpline"
     """Of the image (masks take the nearest voxel); null switches resampling off."""
     padDistance: int = Field(default=5, ge=0)
-    """Voxels kept around the region when resampling."""
+    """Voxels kept around the region when resampling or cropping: what filters see of its surroundings."""
     preCrop: bool = False
-    """Crop before filters; on the original image it changes no value."""
+    """Crop before filters also where the image is not resampled; on the original image it changes no value."""
     resegmentRange: tuple[float, ...] | None = Field(default=None, min_length=1, max_length=2)
     """Keep only voxels from the first to the second value (inclusive), in resegmentMode's unit."""
     resegmentMode: Literal["absolute", "relative", "sigma"] = "absolute"
@@ -131,34 +147,55 @@ class Parameters(_Strict):
 
     setting: ImageSettings = ImageSettings()
     """Of the image, the region and the textures."""
-    original: TextureSettings = TextureSettings()
-    """``setting`` with what ``imageType: Original`` overrides; textures and first-order features go by it."""
+    reading: ReadingSettings = ReadingSettings()
+    """Of reading files."""
+    voxel: VoxelSettings = VoxelSettings()
+    """Of feature maps."""
+    images: dict[str, ImageTypeSettings] = Field(default_factory=lambda: {"Original": ImageTypeSettings()})
+    """image type -> ``setting`` with what the image type overrides, in the order of the table's columns."""
     features: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """family -> names, in PyRadiomics' order of output."""
+
+
+_SECTIONS = ("setting", "voxelSetting", "featureClass", "imageType")
+_KNOWN = tuple(dict.fromkeys([*ImageSettings.model_fields, *ImageTypeSettings.model_fields, *ReadingSettings.model_fields]))
 
 
 def parse_parameters(params: dict[str, Any]) -> Parameters:
     """PyRadiomics' mapping -> Parameters; ConfigError names every problem at once. {} gives the 107 default features."""
     problems: list[str] = []
     for key in params:
-        if key not in ("setting", "voxelSetting", "featureClass", "imageType"):
-            problems.append(f"unknown key {key!r}.{nearest(str(key), ('setting', 'voxelSetting', 'featureClass', 'imageType'))}")
+        if key not in _SECTIONS:
+            problems.append(f"unknown key {key!r}.{nearest(str(key), _SECTIONS)}")
     setting = _mapping(params, "setting", problems)
-    for key in _mapping(params, "voxelSetting", problems):
-        if key not in _VOXELWISE:
-            problems.append(f"voxelSetting: unknown key {key!r}.{nearest(str(key), _VOXELWISE)}")
-    own = _known(setting, "setting", problems)
-    image_settings = _validated(ImageSettings, own, "setting", problems)
-    overrides = _overrides(_mapping(params, "imageType", problems), problems)
-    texture = {key: value for key, value in own.items() if key in TextureSettings.model_fields} | overrides
-    texture_settings = _validated(TextureSettings, texture, "imageType.Original", problems) if overrides else None
+    for key in setting:
+        if key not in _KNOWN:
+            problems.append(f"setting: unknown key {key!r}.{nearest(str(key), _KNOWN)}")
+    voxelwise = _mapping(params, "voxelSetting", problems)
+    for key in voxelwise:
+        if key not in VoxelSettings.model_fields:
+            problems.append(f"voxelSetting: unknown key {key!r}.{nearest(str(key), VoxelSettings.model_fields)}")
+    parsed = {
+        name: _validated(model, {key: given[key] for key in given if key in model.model_fields}, where, problems)
+        for name, model, given, where in (
+            ("setting", ImageSettings, setting, "setting"),
+            ("reading", ReadingSettings, setting, "setting"),
+            (
+                "filters",
+                ImageTypeSettings,
+                {k: v for k, v in setting.items() if k not in TextureSettings.model_fields},
+                "setting",
+            ),
+            ("voxel", VoxelSettings, voxelwise, "voxelSetting"),
+        )
+    }
+    images = _images(_mapping(params, "imageType", problems) or {"Original": {}}, setting, parsed, problems)
     features = _features(params.get("featureClass"), problems)
-    if problems or image_settings is None:
+    if problems:
         listed = "; ".join(problem.rstrip(".") for problem in problems)
         raise ConfigError(f"{listed}.", hint="Keys, ranges and meanings are those of a PyRadiomics parameter file.")
-    if texture_settings is None:
-        texture_settings = TextureSettings(**image_settings.model_dump(include=set(TextureSettings.model_fields)))
-    return Parameters(setting=image_settings, original=texture_settings, features=features)
+    parsed.pop("filters")
+    return Parameters(**parsed, images=images, features=features)
 
 
 def _mapping(params: dict[str, Any], key: str, problems: list[str]) -> dict[str, Any]:
@@ -169,42 +206,48 @@ def _mapping(params: dict[str, Any], key: str, problems: list[str]) -> dict[str,
     return value
 
 
-def _known(setting: dict[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
-    """The keys that bear on the original image; the others are harmless or a problem."""
-    own = {}
-    known = [*ImageSettings.model_fields, *_OF_FILTERS, *_OF_READING, *_IGNORED]
-    for key, value in setting.items():
-        if key in ImageSettings.model_fields:
-            own[key] = value
-        elif key in _OF_READING:
-            harmless, instead = _OF_READING[key]
-            if value is not None and (value != harmless or type(value) is not type(harmless)):
-                problems.append(f"{where}.{key}: {value!r} cannot be followed here. {instead}")
-        elif key in _IGNORED:
-            if not isinstance(value, _IGNORED[key]):
-                problems.append(f"{where}.{key}: must be {_IGNORED[key].__name__} (got {value!r})")
-        elif key not in _OF_FILTERS:
-            problems.append(f"{where}: unknown key {key!r}.{nearest(str(key), known)}")
-    return own
-
-
-def _overrides(image_types: dict[str, Any], problems: list[str]) -> dict[str, Any]:
-    for name in image_types:
+def _images(
+    image_types: dict[str, Any], setting: dict[str, Any], parsed: dict[str, Any], problems: list[str]
+) -> dict[str, ImageTypeSettings]:
+    """Every image type with its settings: those of ``setting`` with its own over them."""
+    common = {key: value for key, value in setting.items() if key in ImageTypeSettings.model_fields}
+    sound = parsed["setting"] is not None and parsed["filters"] is not None  # what is wrong there is said once, not by image type
+    images = {}
+    for name, given in image_types.items():
+        where = f"imageType.{name}"
         if name not in IMAGE_TYPES:
             problems.append(f"imageType: unknown image type {name!r}.{nearest(str(name), IMAGE_TYPES)}")
-        elif name != "Original":
-            problems.append(
-                f"imageType.{name}: radpipe's engine has the original image only; filtered images need `engine: pyradiomics`"
-            )
-    value = image_types.get("Original") or {}
-    if not isinstance(value, dict):
-        problems.append(f"imageType.Original: must be a mapping of settings, or {{}} (got {value!r})")
-        return {}
-    own = _known(value, "imageType.Original", problems)
-    for key in own:
-        if key not in TextureSettings.model_fields:
-            problems.append(f"imageType.Original.{key}: applies to the image before any image type; set it under setting")
-    return {key: value for key, value in own.items() if key in TextureSettings.model_fields}
+            continue
+        if given is not None and not isinstance(given, dict):
+            problems.append(f"{where}: must be a mapping of settings, or {{}} (got {given!r})")
+            continue
+        own = {}
+        for key, value in (given or {}).items():
+            if key in ImageTypeSettings.model_fields:
+                own[key] = value
+            elif key in _KNOWN:
+                problems.append(f"{where}.{key}: applies to the image before any image type; set it under setting")
+            else:
+                problems.append(f"{where}: unknown key {key!r}.{nearest(str(key), ImageTypeSettings.model_fields)}")
+        settings = _validated(ImageTypeSettings, (common if sound else {}) | own, where, problems)
+        if settings is not None:
+            # Parameter files often hold the keys of every filter; those of another one are checked and left at their defaults.
+            unread = OF_ONE_FILTER.difference(READ_BY.get(name, ()))
+            settings = ImageTypeSettings(**settings.model_dump(exclude=set(unread)))
+            images[name] = settings
+            _refuse_impossible(name, settings, sound, problems)
+    return images
+
+
+def _refuse_impossible(name: str, settings: ImageTypeSettings, sound: bool, problems: list[str]) -> None:
+    """What each setting allows and the image type does not."""
+    if name == "LoG" and not settings.sigma and sound:
+        problems.append("imageType.LoG.sigma: LoG needs at least one width in mm, for example sigma: [1.0, 3.0]")
+    if name == "LBP2D" and settings.lbp2DMethod in ("default", "ror") and settings.lbp2DSamples > MOST_BITS:
+        problems.append(
+            f"imageType.LBP2D.lbp2DSamples: method {settings.lbp2DMethod} writes a pattern as a number of at most {MOST_BITS} bits "
+            f"(got {settings.lbp2DSamples})"
+        )
 
 
 def _features(chosen: Any, problems: list[str]) -> dict[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,17 +18,12 @@ Box = tuple[slice, slice, slice]
 
 @dataclass(frozen=True)
 class Region:
-    """voxels : (z, y, x), the image within the box. mask : (z, y, x), the region; touches all six sides of the box.
-    spacing_mm : (z, y, x)."""
+    """values : (n,), intensities of the region in memory order, in the image's dtype. mask : (z, y, x), the region; touches all
+    six sides of the box. spacing_mm : (z, y, x)."""
 
-    voxels: Volume
+    values: Volume
     mask: BoolVolume
     spacing_mm: tuple[float, float, float]
-
-    @cached_property
-    def values(self) -> Volume:
-        """Intensities of the region in memory order, in the image's dtype."""
-        return self.voxels[self.mask]
 
 
 @dataclass(frozen=True)

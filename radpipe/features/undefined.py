@@ -10,6 +10,7 @@ REASONS = {
     "one-level": "All voxels of the region fall into one grey level, so there is no texture. A smaller binWidth may show some.",
     "no-neighbours": "No two voxels of the region are neighbours at the distances set.",
     "no-difference": "No voxel of the region differs from the mean of its neighbours (or none has a neighbour).",
+    "response-undefined": "The filter's response has no value at some voxel of the region, so nothing can be measured on it.",
     "zero-divisor": "The formula divides by zero for this region.",
 }
 """Code -> what it says to a reader. A NaN is undefined for that reason; any other value is the one the definition sets there."""

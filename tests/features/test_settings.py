@@ -36,12 +36,15 @@ from radpipe.features.parameters import parse_parameters
         ({"setting": {"resegmentRange": [1, 2, 3]}}, ["setting.resegmentRange"]),
         ({"setting": {"resegmentMode": "absolut"}}, ["setting.resegmentMode", "absolute"]),
         ({"setting": {"weightingNorm": "euclid"}}, ["setting.weightingNorm", "euclidean"]),
-        ({"setting": {"label": 2}}, ["setting.label", "manifest"]),
-        ({"setting": {"correctMask": True}}, ["setting.correctMask", "grid"]),
+        ({"setting": {"label": 0}}, ["setting.label", "greater than 0"]),
+        ({"setting": {"correctMask": 1}}, ["setting.correctMask", "boolean"]),
         ({"setting": {"additionalInfo": "yes"}}, ["setting.additionalInfo", "bool"]),
         ({"setting": [1]}, ["setting", "mapping"]),
         ({"voxelSetting": {"kernelradius": 1}}, ["voxelSetting", "'kernelRadius'"]),
-        ({"imageType": {"LoG": {"sigma": [1.0]}}}, ["imageType.LoG", "engine: pyradiomics"]),
+        ({"imageType": {"LoG": {}}}, ["imageType.LoG.sigma", "at least one width"]),
+        ({"imageType": {"LoG": {"sigma": [1.0, 0.0]}}}, ["imageType.LoG.sigma", "greater than 0"]),
+        ({"imageType": {"Wavelet": {"wavelet": "coif99"}}}, ["imageType.Wavelet.wavelet", "'coif99'", "Did you mean"]),
+        ({"imageType": {"LBP2D": {"lbp2DMethod": "uniforms"}}}, ["imageType.LBP2D.lbp2DMethod", "'uniform'"]),
         ({"imageType": {"Orignal": {}}}, ["'Orignal'", "'Original'"]),
         ({"imageType": {"Original": {"normalize": True}}}, ["imageType.Original.normalize", "under setting"]),
         ({"featureClass": {"glcms": None}}, ["'glcms'", "'glcm'"]),
@@ -83,7 +86,7 @@ def test_the_original_image_with_other_image_types_settings_in_the_file():
             "featureClass": {"glcm": ["Id", "Contrast"], "shape": None, "firstorder": []},
         }
     )
-    assert (parsed.setting.binWidth, parsed.original.binWidth) == (10, 5)
+    assert (parsed.setting.binWidth, parsed.images["Original"].binWidth) == (10, 5)
     assert list(parsed.features) == ["shape", "glcm", "firstorder"]  # shape first, then in the order of the file
     assert parsed.features["glcm"] == ("Id", "Contrast")
     assert len(parsed.features["firstorder"]) == 18

@@ -1,0 +1,74 @@
+"""The image types of one extraction: which columns they make, and the families' values on each response in turn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from radpipe.core.registry import lookup
+from radpipe.errors import RadpipeError
+from radpipe.features.intensity import measure
+from radpipe.features.parameters import Parameters, TextureSettings
+from radpipe.features.region import Region
+from radpipe.filters.registry import IMAGE_TYPES
+from radpipe.filters.scene import ImageType, Scene
+from radpipe.typing import Volume
+
+SHAPES = ("shape", "shape2D")
+Measured = tuple[str, dict[str, float], dict[str, str]]
+"""(prefix, ``<family>_<Feature>`` -> value, ``<family>_<Feature>`` -> why a value is no measurement)."""
+
+
+def image_type(name: str) -> ImageType:
+    """ConfigError where there is none of that name."""
+    found: ImageType = lookup(IMAGE_TYPES, name, "image type")
+    return found
+
+
+def column_names(parameters: Parameters) -> list[str]:
+    """The row's names in order; known before any image is read."""
+    names = [f"original_{family}_{name}" for family in SHAPES for name in parameters.features.get(family, ())]
+    own = [f"{family}_{name}" for family, names in parameters.features.items() if family not in SHAPES for name in names]
+    for kind, settings in parameters.images.items():
+        names += [f"{prefix}_{name}" for prefix in image_type(kind).prefixes(settings) for name in own]
+    return names
+
+
+def measured_images(scene: Scene, parameters: Parameters, threads: int) -> Iterator[Measured]:
+    """One response after the other, so that few are in memory at once; with threads, as many as there are threads."""
+    jobs = (
+        (prefix, values, settings)
+        for name, settings in parameters.images.items()
+        for prefix, values in image_type(name).respond(scene, settings)
+    )
+    several = len(parameters.images) > 1 or "Original" not in parameters.images
+    if threads == 1 or not several:
+        for prefix, values, settings in jobs:
+            yield _measured(prefix, values, scene, parameters, settings, threads)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Measured]] = deque()
+        for prefix, values, settings in jobs:
+            waiting.append(pool.submit(_measured, prefix, values, scene, parameters, settings, 1))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _measured(
+    prefix: str, values: Volume, scene: Scene, parameters: Parameters, settings: TextureSettings, threads: int
+) -> Measured:
+    wanted = parameters.features
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        nothing = {f"{family}_{name}": float("nan") for family, names in wanted.items() if family not in SHAPES for name in names}
+        return prefix, nothing, dict.fromkeys(nothing, "response-undefined")
+    try:
+        return prefix, *measure(Region(values, scene.mask, scene.spacing_mm), wanted, settings, threads)
+    except RadpipeError as error:
+        if prefix == "original":
+            raise
+        raise type(error)(f"image type {prefix}: {error.problem}", hint=error.hint, kind=error.kind) from error

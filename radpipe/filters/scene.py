@@ -1,0 +1,71 @@
+"""What PyRadiomics' filters read and what they give back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+
+from radpipe.filters.settings import FilterSettings
+from radpipe.typing import BoolVolume, Volume
+
+Box: TypeAlias = tuple[slice, slice, slice]
+Response: TypeAlias = tuple[str, Volume]
+"""(prefix of the columns, (n,) the response at the region's voxels in memory order, in PyRadiomics' dtype)."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """voxels : (z, y, x), the whole image, as normalised and resampled. box : the region's. mask : (z, y, x), the region in its
+    box. spacing_mm : (z, y, x)."""
+
+    voxels: Volume
+    box: Box
+    mask: BoolVolume
+    spacing_mm: tuple[float, float, float]
+
+    @cached_property
+    def values(self) -> Volume:
+        """(n,) intensities of the region in memory order."""
+        return np.asarray(self.voxels[self.box][self.mask])
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest |intensity| of the whole image; NaN where the image has a NaN anywhere."""
+        return max(abs(float(self.voxels.min())), abs(float(self.voxels.max())))
+
+    def around(self, margin: int) -> tuple[Volume, Box]:
+        """(the box with a margin as far as the image goes, the box within it)."""
+        outer, inner = [], []
+        for side, size in zip(self.box, self.voxels.shape, strict=True):
+            low, high = max(side.start - margin, 0), min(side.stop + margin, size)
+            outer.append(slice(low, high))
+            inner.append(slice(side.start - low, side.stop - low))
+        return self.voxels[tuple(outer)], (inner[0], inner[1], inner[2])
+
+
+@dataclass(frozen=True)
+class ImageType:
+    """One of PyRadiomics' image types.
+
+    prefixes : settings -> the names that its columns start with, in PyRadiomics' order, known before any image is read.
+    respond : the responses, in that order, one after the other. told : (prefix, settings) -> what the image is, in words that
+    follow "of". keeps_unit : whether a response is in the unit of the image.
+    """
+
+    prefixes: Callable[[FilterSettings], list[str]]
+    respond: Callable[[Scene, FilterSettings], Iterator[Response]]
+    told: Callable[[str, FilterSettings], str]
+    keeps_unit: bool = True
+
+
+def readable(voxels: Volume) -> Volume:
+    """In a dtype ITK has: native byte order, no bool or half precision."""
+    if voxels.dtype == bool:
+        return voxels.astype(np.uint8)
+    if voxels.dtype == np.float16:
+        return voxels.astype(np.float32)
+    return voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
