@@ -121,7 +121,8 @@ def interpolate(
     """(z, y, x) on the new grid, float64. window : the part of the new grid that is wanted; the same values as in the whole.
 
     nearest, linear, or cubic (interpolating B-spline). Axes whose spacing stays are not touched. Outside the old grid, up to
-    half a new voxel, the outermost voxels go on (linear, nearest) or are mirrored (cubic).
+    half a new voxel, the outermost voxels go on (linear, nearest) or are mirrored (cubic). FileProblem: NaN or infinite voxels
+    with cubic.
     """
     places = [
         resampled_axis(n, old, new)[part] for n, old, new, part in zip(voxels.shape, spacing_mm, new_mm, window, strict=True)
@@ -133,14 +134,20 @@ def interpolate(
         starts.append(first)
         cut.append(slice(first, min(math.ceil(place[-1]) + reach + 1, n)))
     result = np.asarray(voxels[tuple(cut)], dtype=np.float64)
+    if method == "cubic" and not np.isfinite(result).all():
+        raise FileProblem(
+            "the image has NaN or infinite voxels, which a cubic spline spreads along whole lines.",
+            hint="Mend the image, or set interpolation: linear.",
+        )
     # The axis that shrinks most goes first: less is left for the others.
     order = sorted(range(3), key=lambda axis: places[axis].size / result.shape[axis])
-    for axis in order:
-        if spacing_mm[axis] == new_mm[axis]:
-            low = round(places[axis][0]) - starts[axis]
-            result = result[(*[slice(None)] * axis, slice(low, low + places[axis].size))]
-        else:
-            result = _along(result, axis, places[axis], starts[axis], voxels.shape[axis], method)
+    with np.errstate(invalid="ignore"):  # infinite voxels far from the region are none of its business
+        for axis in order:
+            if spacing_mm[axis] == new_mm[axis]:
+                low = round(places[axis][0]) - starts[axis]
+                result = result[(*[slice(None)] * axis, slice(low, low + places[axis].size))]
+            else:
+                result = _along(result, axis, places[axis], starts[axis], voxels.shape[axis], method)
     return result
 
 

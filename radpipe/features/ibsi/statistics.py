@@ -20,7 +20,8 @@ def compute(values: FloatArray) -> dict[str, float]:
     """Every feature of the family. values : (n,) float64, n >= 1, finite.
 
     Undefined, hence NaN: the coefficient of variation where the mean is 0, the quartile coefficient where the quartiles add
-    up to 0. Skewness and kurtosis of a region of one intensity are 0, as the manual sets them.
+    up to 0, the robust deviation where no value lies between the 10th and 90th percentile (a region of two voxels). Skewness
+    and kurtosis of a region of one intensity are 0, as the manual sets them.
     """
     mean = float(values.mean())
     low, high = float(values.min()), float(values.max())
@@ -30,7 +31,6 @@ def compute(values: FloatArray) -> dict[str, float]:
     squared = centred * centred
     variance = float(squared.mean())
     p10, p25, median, p75, p90 = (float(value) for value in np.percentile(values, _PERCENTILES))
-    robust = values[(values >= p10) & (values <= p90)]
     energy = float(values @ values)
     return {
         "MeanIntensity": mean,
@@ -45,7 +45,7 @@ def compute(values: FloatArray) -> dict[str, float]:
         "IntensityInterquartileRange": p75 - p25,
         "IntensityRange": high - low,
         "IntensityBasedMeanAbsoluteDeviation": float(np.abs(centred).mean()),
-        "IntensityBasedRobustMeanAbsoluteDeviation": float(np.abs(robust - robust.mean()).mean()),
+        "IntensityBasedRobustMeanAbsoluteDeviation": robust_deviation(values, p10, p90),
         "IntensityBasedMedianAbsoluteDeviation": float(np.abs(values - median).mean()),
         "IntensityBasedCoefficientOfVariation": ratio(math.sqrt(variance), mean),
         "IntensityBasedQuartileCoefficientOfDispersion": ratio(p75 - p25, p75 + p25),
@@ -62,6 +62,12 @@ def skewness(centred: FloatArray, variance: float) -> float:
 def excess_kurtosis(squared: FloatArray, variance: float) -> float:
     """Fourth moment over the squared variance, minus 3 (IBSI IPH6, C3I7); 0 where the variance is 0. squared : of the centred."""
     return float((squared * squared).mean()) / variance**2 - 3.0 if variance > 0.0 else 0.0
+
+
+def robust_deviation(values: FloatArray, p10: float, p90: float) -> float:
+    """Mean distance from their mean of the values from p10 to p90 (IBSI 1128, WRZB); NaN where there is none, as with two values."""
+    kept = values[(values >= p10) & (values <= p90)]
+    return float(np.abs(kept - kept.mean()).mean()) if kept.size else math.nan
 
 
 def ratio(above: float, below: float) -> float:

@@ -8,6 +8,7 @@ features undefined for a matrix are left out of a mean; it is NaN where nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,6 +40,14 @@ def around(distance: int, *, by_plane: bool) -> IntArray:
     return np.asarray(offsets[offsets[:, 0] == 0] if by_plane else offsets, dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """voxels : N_v, of the part the matrix was made from; summed where matrices are merged."""
+
+    cells: Cells
+    voxels: int
+
+
 class Textures:
     """All texture families of one discretised region; matrices that several aggregations need are made once.
 
@@ -55,38 +64,61 @@ class Textures:
         # Voxels come in memory order, so a plane's are together.
         cuts = np.searchsorted(levels.where, np.arange(first, levels.where[-1] // plane + 2) * plane)
         self._planes = [part for part in np.split(levels.where, cuts[1:-1]) if part.size]
-        self._made: dict[tuple[str, bool], list[list[Cells]]] = {}
+        self._made: dict[tuple[str, bool], list[list[Matrix]]] = {}
         self._zones: dict[bool, Zones] = {}
         self._room = np.zeros_like(levels.flat)
 
     def compute(self, family: str, way: str) -> dict[str, float]:
         """Every feature of one family ("cm") in one aggregation ("25D-avg"; "25D" for families without directions)."""
         by_plane = not way.startswith("3D")
-        table: FloatArray
-        if family == "cm":
-            groups = _together(self._matrices("cm", by_plane), way)
-            table = np.stack([glcm.features(_merged(group)) for group in groups])
-        elif family == "rlm":
-            groups = _together(self._matrices("rlm", by_plane), way)
-            table = np.stack([levelsize.features(_merged(group), _voxels(group)) for group in groups])
-        elif family == "ngt":
-            table = self._tone_differences(way)
+        if family == "ngt":
+            found = self.tone_differences(by_plane=by_plane)
+            if way == "25D":
+                found = [(np.sum([count for count, _ in found], axis=0), np.sum([sums for _, sums in found], axis=0))]
+            table = np.stack([_tone_features(count, difference) for count, difference in found])
         else:
-            table = self._without_direction(family, way)
+            groups = [_merged(group) for group in _together(self.matrices(family, by_plane=by_plane), way)]
+            if family == "cm":
+                table = np.stack([glcm.features(matrix.cells) for matrix in groups])
+            else:
+                table = np.stack([levelsize.features(matrix.cells, matrix.voxels) for matrix in groups])
         names = feature_names(family)
         return dict(zip(names, (float(value) for value in mean_over_directions(table[:, : len(names)])), strict=True))
 
+    def matrices(self, family: str, *, by_plane: bool) -> list[list[Matrix]]:
+        """Of every part (plane, or the volume) one matrix for each direction; a single one where the family has none.
+
+        Rows are levels, columns levels, lengths, sizes, distances or dependence, all from 0.
+        """
+        if (family, by_plane) not in self._made:
+            parts = self._parts(by_plane)
+            if family in ("szm", "dzm"):
+                cells = [[matrix] for matrix in self._zone_cells(family, by_plane)]
+            elif family == "ngl":
+                cells = [[self._dependence(part, by_plane)] for part in parts]
+            else:
+                make, reach = (self._pairs, self._parameters.glcm_distance) if family == "cm" else (self._runs, 1)
+                steps = self._levels.steps(directions(by_plane=by_plane) * reach)
+                cells = [[make(part, int(step)) for step in steps] for part in parts]
+            self._made[family, by_plane] = [
+                [Matrix(one, part.size) for one in of_part] for of_part, part in zip(cells, parts, strict=True)
+            ]
+        return self._made[family, by_plane]
+
+    def tone_differences(self, *, by_plane: bool) -> list[tuple[FloatArray, FloatArray]]:
+        """Of every part: (voxels, summed difference from the neighbours' mean) of each level; voxels without neighbours left out."""
+        n = self._levels.n_levels
+        offsets = self._levels.steps(around(self._parameters.ngtdm_distance, by_plane=by_plane))
+        found = []
+        for where in self._parts(by_plane):
+            # With an alpha as large as Ng every neighbour depends, so a voxel of dependence 0 has none.
+            codes, count, difference = neighbourhood(self._levels.flat, where, offsets, n, n)
+            alone = codes[codes % (offsets.size + 1) == 0] // (offsets.size + 1)
+            found.append((count - np.bincount(alone, minlength=n), difference))
+        return found
+
     def _parts(self, by_plane: bool) -> list[IntArray]:
         return self._planes if by_plane else [self._levels.where]
-
-    def _matrices(self, family: str, by_plane: bool) -> list[list[Cells]]:
-        """One matrix for every part (plane, or the volume) and direction."""
-        if (family, by_plane) not in self._made:
-            offsets = directions(by_plane=by_plane) * (self._parameters.glcm_distance if family == "cm" else 1)
-            steps = self._levels.steps(offsets)
-            make = self._pairs if family == "cm" else self._runs
-            self._made[family, by_plane] = [[make(part, int(step)) for step in steps] for part in self._parts(by_plane)]
-        return self._made[family, by_plane]
 
     def _pairs(self, where: IntArray, step: int) -> Cells:
         n = self._levels.n_levels
@@ -98,24 +130,12 @@ class Textures:
         level, length, counts, _ = run_counts(self._levels.flat, where, step, self._levels.n_levels, longest, self._room)
         return Cells((level - 1) * longest + length - 1, counts.astype(np.float64), longest)
 
-    def _without_direction(self, family: str, way: str) -> FloatArray:
-        """Zones and dependence: one matrix for every plane (2D), of all planes (25D), or of the volume (3D)."""
-        by_plane = way != "3D"
-        if family == "ngl":
-            parts = [self._dependence(part, by_plane) for part in self._parts(by_plane)]
-        else:
-            parts = self._zone_matrices(family, by_plane)
-        voxels = [float(part.size) for part in self._parts(by_plane)]
-        if way == "25D":
-            parts, voxels = [_merged(parts)], [sum(voxels)]
-        return np.stack([levelsize.features(part, count) for part, count in zip(parts, voxels, strict=True)])
-
     def _dependence(self, where: IntArray, by_plane: bool) -> Cells:
         offsets = self._levels.steps(around(self._parameters.ngldm_distance, by_plane=by_plane))
         codes, _, _ = neighbourhood(self._levels.flat, where, offsets, self._parameters.ngldm_alpha, self._levels.n_levels)
         return counted(codes, self._levels.n_levels, offsets.size + 1)
 
-    def _zone_matrices(self, family: str, by_plane: bool) -> list[Cells]:
+    def _zone_cells(self, family: str, by_plane: bool) -> list[Cells]:
         if by_plane not in self._zones:
             self._zones[by_plane] = find_zones(self._levels, directions(by_plane=by_plane), self._distances(by_plane))
         zones = self._zones[by_plane]
@@ -124,21 +144,6 @@ class Textures:
         codes = (zones.level - 1) * largest + size - 1
         parts = [zones.plane == plane for plane in np.unique(zones.plane)] if by_plane else [np.ones(codes.size, bool)]
         return [counted(codes[part], self._levels.n_levels, largest) for part in parts]
-
-    def _tone_differences(self, way: str) -> FloatArray:
-        """(matrices, 5), catalogue order. Voxels without a neighbour do not count."""
-        by_plane = way != "3D"
-        n = self._levels.n_levels
-        offsets = self._levels.steps(around(self._parameters.ngtdm_distance, by_plane=by_plane))
-        found = []
-        for where in self._parts(by_plane):
-            # With an alpha as large as Ng every neighbour depends, so a voxel of dependence 0 has none.
-            codes, count, difference = neighbourhood(self._levels.flat, where, offsets, n, n)
-            alone = codes[codes % (offsets.size + 1) == 0] // (offsets.size + 1)
-            found.append((count - np.bincount(alone, minlength=n), difference))
-        if way == "25D":
-            found = [(np.sum([count for count, _ in found], axis=0), np.sum([sums for _, sums in found], axis=0))]
-        return np.stack([_tone_features(count.astype(np.float64), difference) for count, difference in found])
 
 
 def _tone_features(count: FloatArray, difference: FloatArray) -> FloatArray:
@@ -153,25 +158,21 @@ def _tone_features(count: FloatArray, difference: FloatArray) -> FloatArray:
     return out
 
 
-def _together(matrices: Sequence[Sequence[Cells]], way: str) -> list[list[Cells]]:
-    """(parts, directions) matrices -> the groups that are merged each."""
-    if way.endswith("-avg"):
-        if way.startswith("25D"):
-            return [list(group) for group in zip(*matrices, strict=True)]  # each direction over all planes
-        return [[matrix] for part in matrices for matrix in part]
-    if way == "25D-mrg":
+def _together(matrices: Sequence[Sequence[Matrix]], way: str) -> list[list[Matrix]]:
+    """(parts, directions) matrices -> the groups that are merged each. Families without directions: "2D", "25D", "3D"."""
+    if way == "25D-avg":
+        return [list(group) for group in zip(*matrices, strict=True)]  # each direction over all planes
+    if way.startswith("25D"):
         return [[matrix for part in matrices for matrix in part]]
-    return [list(part) for part in matrices]  # each plane, or the volume, over all directions
+    if way.endswith("-mrg"):
+        return [list(part) for part in matrices]  # each plane, or the volume, over all directions
+    return [[matrix] for part in matrices for matrix in part]
 
 
-def _merged(group: Sequence[Cells]) -> Cells:
+def _merged(group: Sequence[Matrix]) -> Matrix:
     if len(group) == 1:
         return group[0]
-    found, place = np.unique(np.concatenate([cells.codes for cells in group]), return_inverse=True)
-    weight = np.bincount(place, weights=np.concatenate([cells.weight for cells in group]), minlength=found.size)
-    return Cells(found, weight.astype(np.float64), group[0].n_columns)
-
-
-def _voxels(group: Sequence[Cells]) -> float:
-    """Voxels that the runs of these matrices cover: those of the part, once for every direction merged."""
-    return float(sum(cells.weight @ (cells.columns + 1.0) for cells in group))
+    found, place = np.unique(np.concatenate([matrix.cells.codes for matrix in group]), return_inverse=True)
+    weight = np.bincount(place, weights=np.concatenate([matrix.cells.weight for matrix in group]), minlength=found.size)
+    cells = Cells(found, weight.astype(np.float64), group[0].cells.n_columns)
+    return Matrix(cells, sum(matrix.voxels for matrix in group))
