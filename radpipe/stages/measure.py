@@ -20,12 +20,15 @@ def measure_case(payload: Payload, folder: Path | None = None) -> dict[str, Any]
     """tabulate: features, undefined and diagnostics of one region (JSON values).
 
     payload : case_id, image_path, mask_path, label and label_channel (None for the settings' own), modality, settings,
-    threads. Errors are those of the reader and of :func:`radpipe.features.extract.extract`, with the case's id.
+    threads, first_channel (of a file that holds several masks, take the first where nobody says which). Errors are those of
+    the reader and of :func:`radpipe.features.extract.extract`, with the case's id.
     """
     from radpipe.errors import RadpipeError
 
     settings = FeatureSettings.model_validate(payload["settings"])
-    reading = case_reading(settings, payload["label"], payload["label_channel"])
+    reading = case_reading(
+        settings, payload["label"], payload["label_channel"], first_channel=payload.get("first_channel", False)
+    )
     pair = read_pair(
         Path(payload["image_path"]), Path(payload["mask_path"]), reading, unit=UNITS.get(payload["modality"], "arbitrary"),
         case_id=payload["case_id"],
@@ -37,10 +40,13 @@ def measure_case(payload: Payload, folder: Path | None = None) -> dict[str, Any]
         raise error.about(case_id=payload["case_id"]) from error
 
 
-def case_reading(settings: FeatureSettings, label: int | None, label_channel: int | None) -> Reading:
+def case_reading(
+    settings: FeatureSettings, label: int | None, label_channel: int | None, *, first_channel: bool = False
+) -> Reading:
     """How a case is read: as the settings say, and then as the case itself does."""
     params = settings.params if settings.feature_set == "pyradiomics" else {}
-    return reading_of(params).of_case(label, label_channel)
+    reading = reading_of(params).of_case(label, label_channel)
+    return reading.of_case(None, 0) if first_channel and reading.label_channel is None else reading
 
 
 def measured(pair: Pair, settings: FeatureSettings, own: dict[str, Any], *, threads: int = 1) -> dict[str, Any]:

@@ -63,8 +63,10 @@ class Limits:
 # measuring
 
 
-def measure_here(cases: TableCases, settings: FeatureSettings, *, threads: int = 1, rerun: str = "") -> list[Measured]:
-    """Every case one after the other in this process: for a single case, without workers."""
+def measure_here(
+    cases: TableCases, settings: FeatureSettings, *, threads: int = 1, rerun: str = "", first_channel: bool = False
+) -> list[Measured]:
+    """Every case one after the other in this process: for a single case, without workers. first_channel : see measure_all."""
     from radpipe.stages.measure import measure_case
 
     found = []
@@ -72,7 +74,7 @@ def measure_here(cases: TableCases, settings: FeatureSettings, *, threads: int =
         try:
             if case.row in cases.problems:
                 raise cases.problems[case.row]
-            payload = {**_payload(case, settings.model_dump(mode="json")), "threads": threads}
+            payload = {**_payload(case, settings.model_dump(mode="json"), first_channel), "threads": threads}
             found.append(Measured(case, result=measure_case(payload)))
         except (RadpipeError, MemoryError) as error:
             if isinstance(error, RunError):
@@ -91,9 +93,11 @@ def measure_all(
     limits: Limits = Limits(),
     progress: Progress | None = None,
     rerun: str = "",
+    first_channel: bool = False,
 ) -> list[Measured]:
     """Every case in the workers' children; what the store has already is not computed again. In the order of the cases.
 
+    first_channel : of a file that holds several masks take the first where nobody says which, as PyRadiomics does.
     RunError where no case could fare better (a full disk, workers that do not start).
     """
     from radpipe.io.store import Store
@@ -116,7 +120,7 @@ def measure_all(
         if wrong is not None:
             problems[case.row] = wrong.about(case_id=case.case_id)
             continue
-        payload = _payload(case, dumped)
+        payload = _payload(case, dumped, first_channel)
         parts = {name: payload[name] for name in ("label", "label_channel", "modality", "settings")}
         key = _key(engine=engine, image=digests[case.image], mask=digests[case.mask], **parts)
         tasks.append(Task(task_id=str(case.row), key=key, payload=payload, case_id=case.case_id, path=str(case.mask)))
@@ -138,10 +142,11 @@ def measure_all(
     return found
 
 
-def _payload(case: TableCase, settings: dict[str, Any]) -> dict[str, Any]:
+def _payload(case: TableCase, settings: dict[str, Any], first_channel: bool) -> dict[str, Any]:
     return {
         "case_id": case.case_id, "image_path": str(case.image), "mask_path": str(case.mask), "label": case.label,
         "label_channel": case.label_channel, "modality": case.modality, "settings": settings,
+        "first_channel": first_channel,
     }  # fmt: skip
 
 
