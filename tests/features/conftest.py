@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,9 +19,8 @@ from radpipe.core.image import Image, Mask
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 
 
-@lru_cache
-def oracle_module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_pyradiomics_oracle", REFERENCE / "make_pyradiomics_oracle.py")
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REFERENCE / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -31,12 +28,14 @@ def oracle_module() -> ModuleType:
 
 
 @lru_cache
-def oracle_values() -> dict[tuple[str, str], dict[str, float]]:
-    """(case, setting) -> pyradiomics' row."""
-    with gzip.open(REFERENCE / "pyradiomics_oracle.csv.gz", "rt", newline="") as file:
-        rows = list(csv.DictReader(file))
-    facts = ("case", "kind", "setting")
-    return {(r["case"], r["setting"]): {k: float(v) for k, v in r.items() if k not in facts and v != ""} for r in rows}
+def oracle_module() -> ModuleType:
+    return _module("make_pyradiomics_oracle")
+
+
+@lru_cache
+def oracle_values() -> dict[tuple[str, str], dict[str, float] | str]:
+    """(case, setting) -> pyradiomics' row, or its words where it refused."""
+    return oracle_module().stored()
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +44,7 @@ def oracle() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def oracle_rows() -> dict[tuple[str, str], dict[str, float]]:
+def oracle_rows() -> dict[tuple[str, str], dict[str, float] | str]:
     return oracle_values()
 
 

@@ -2,9 +2,10 @@
 
     python tests/reference/make_pyradiomics_oracle.py             writes pyradiomics_oracle.csv.gz (after `make pyradiomics`)
     python tests/reference/make_pyradiomics_oracle.py --compare   runs both engines live and prints how far apart they are
+    python tests/reference/make_pyradiomics_oracle.py --table     writes the parity table of docs/parity.md from the stored values
 
-The cases are phantoms made by formula (tests need no data for them) and, from the shared data, PyRadiomics' own cases and
-CT, PET and MR of four sarcoma patients.
+The first takes an hour, keeps what it has in build/pyradiomics_oracle and goes on from there. The file has one row a case,
+setting and image type; an empty cell is a feature that was not asked for. repr gives every bit back.
 """
 
 from __future__ import annotations
@@ -12,178 +13,119 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import hashlib
 import importlib.util
 import io
+import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE))
+
+import pyradiomics_cases as cases  # noqa: E402 (beside this file)
+import random_settings  # noqa: E402
+from pyradiomics_cases import CLASSES, from_itk, phantoms, settings_for, to_itk  # noqa: E402, F401 (tests and benchmarks ask here)
+
 ORACLE = HERE / "pyradiomics_oracle.csv.gz"
-STS = ("STS_002", "STS_010", "STS_028", "STS_041")
-CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape")
-
-# Bin widths by modality, so that every case has a few to a hundred levels; the rest of a setting is the same for all.
-WIDTHS = {"PET": 0.25, "waves_float": 0.3}
-SPACINGS = {
-    "CT": [3, 3, 3],
-    "MR_T1": [2, 2, 3.27],
-    "PET": [4, 4, 4],
-    "breast1": [2, 2, 0],
-    "waves": [2, 1.5, 2.5],
-    "waves_float": [2, 0, 2],
-}
-RANGES = {
-    "CT": [-50, 150],
-    "MR_T1": [100, 600],
-    "PET": [1, 6.5],
-    "breast1": [50, 250],
-    "waves": [60, 260],
-    "waves_float": [-1.5, 1.5],
-}
-DEGENERATE = ("sparse", "flat", "checkers", "plane", "line", "three")
+WORK = HERE.parents[1] / "build" / "pyradiomics_oracle"
+FACTS = ("case", "setting", "image_type", "refused")
 
 
-def settings_for(kind: str) -> dict[str, dict[str, Any]]:
-    """name -> PyRadiomics' parameters. kind : the case's name or modality."""
-    width, spacing, limits = WIDTHS.get(kind, 25), SPACINGS.get(kind, [2, 2, 2]), RANGES.get(kind, [300, 900])
-    named: dict[str, dict[str, Any]] = {
-        "plain": {"binWidth": width},
-        "force2d": {"binWidth": width, "force2D": True, "force2Ddimension": 0, "gldm_a": 1},
-        "weighted": {"binWidth": width, "weightingNorm": "euclidean"},
-        "weighted_manhattan": {"binWidth": width, "weightingNorm": "manhattan", "symmetricalGLCM": False},
-        "distances": {"binWidth": 2 * width, "distances": [1, 3], "gldm_a": 2, "symmetricalGLCM": False},
-    }
-    if kind in DEGENERATE:
-        named["plain_count"] = {"binCount": 6, "weightingNorm": "infinity"}
-        for setting in named.values():
-            setting["minimumROIDimensions"] = 1
-        if kind == "line":
-            del named["force2d"]  # a line across the planes has no pair within one
-    else:
-        resample = {"resampledPixelSpacing": spacing, "binWidth": width}
-        named |= {
-            "normalised": {"normalize": True, "normalizeScale": 100, "removeOutliers": 3, "binWidth": 10, "voxelArrayShift": 300},
-            "resampled": resample,
-            "resampled_linear": {**resample, "interpolator": "sitkLinear", "padDistance": 2, "preCrop": True},
-            "resegmented": {"resegmentRange": limits, "binWidth": width},
-            "resegmented_shape": {
-                "resegmentRange": [-1.5, 2],
-                "resegmentMode": "sigma",
-                "resegmentShape": True,
-                "binWidth": width,
-            },
-            "bin_count": {"binCount": 32, "resegmentRange": [0.3], "resegmentMode": "relative"},
-            "unweighted": {"binWidth": width, "weightingNorm": "no_weighting", "force2D": True, "force2Ddimension": 2},
-        }
-    params = {name: {"setting": setting, "featureClass": dict.fromkeys(CLASSES)} for name, setting in named.items()}
-    if kind == "waves":
-        params["overridden"] = {**params["plain"], "imageType": {"Original": {"binWidth": 10, "distances": [2]}}}
-    if kind in ("waves", "plane"):
-        chosen = {
-            "glcm": ["MCC", "Id"],
-            "firstorder": ["Skewness", "StandardDeviation"],
-            "shape": ["Sphericity", "Compactness1", "Compactness2", "SphericalDisproportion"],
-            "glrlm": None,
-        }
-        params["chosen"] = {"setting": {"binWidth": 40}, "featureClass": chosen}
-    if kind == "plane":
-        flat = {"force2D": True, "force2Ddimension": 0}
-        params["shape2d"] = {"setting": flat, "featureClass": {"shape2D": None}}
-        params["shape2d_deprecated"] = {"setting": flat, "featureClass": {"shape2D": ["SphericalDisproportion", "Perimeter"]}}
-    return params
+def ready() -> Any:
+    """pyradiomics' extractor class, quiet, and with what newer scipy has taken away that its LBP3D asks for."""
+    import logging
 
+    import scipy.special
 
-def phantoms() -> dict[str, tuple[NDArray[Any], NDArray[np.bool_], tuple[float, float, float]]]:
-    """name -> (image (z, y, x), mask, spacing (x, y, z) mm), by formula: tests need no data for them."""
-    z, y, x = np.indices((14, 18, 20))
-    waves = 160 + 70 * np.sin(0.7 * x + 0.3 * y) * np.cos(0.5 * z) + 40 * np.sin(1.9 * y) + 5 * ((7 * x + 11 * y + 13 * z) % 10)
-    image = np.floor(waves).astype(np.int16)
-    ball = ((z - 6) / 5) ** 2 + ((y - 8) / 7) ** 2 + ((x - 9) / 8) ** 2 <= 1
-    lopsided = ball & ~((z - 6) ** 2 + (y - 8) ** 2 + (x - 9) ** 2 <= 4)  # a hole inside ...
-    lopsided[11:13, 14:17, 16:19] = True  # ... and a part that stands alone
-    sparse = ball & ((7 * x + 11 * y + 13 * z) % 10 < 2)
-    plane = ball & (z == 6)
-    line = (y == 8) & (x == 9) & ball
-    three = np.zeros_like(ball)
-    three[5, 5, 5] = three[5, 6, 6] = three[7, 9, 5] = True
-    spacing = (1.2, 0.9, 2.5)
-    return {
-        "waves": (image, lopsided, spacing),
-        "waves_float": ((waves / 100 - 1.6).astype(np.float32), lopsided, spacing),
-        "sparse": (image, sparse, spacing),
-        "flat": (np.full_like(image, 77), ball, spacing),
-        "checkers": (((x + y + z) % 2 * 100).astype(np.int16), ball, spacing),
-        "plane": (image, plane, spacing),
-        "line": (image, line, spacing),
-        "three": (image, three, spacing),
-    }
+    if not hasattr(scipy.special, "sph_harm"):  # gone since scipy 1.17; without it pyradiomics leaves LBP3D out in silence
+        scipy.special.sph_harm = lambda m, n, theta, phi: scipy.special.sph_harm_y(n, m, phi, theta)
+    for name in ("skimage.feature", "trimesh"):  # likewise
+        if importlib.util.find_spec(name.partition(".")[0]) is None:
+            sys.exit(f"{name} is not installed: run `make pyradiomics` again")
+    from radiomics import featureextractor
 
-
-def to_itk(array: NDArray[Any], spacing: tuple[float, float, float]) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(spacing)
-    return image
-
-
-def cases(data: Path) -> Iterator[tuple[str, str, sitk.Image, sitk.Image]]:
-    """(case, kind, image, mask with the region as 1)."""
-    for name, (array, region, spacing) in phantoms().items():
-        yield name, name, to_itk(array, spacing), to_itk(region.astype(np.uint8), spacing)
-    if not data.is_dir():
-        return
-    for name in ("brain1", "brain2", "breast1"):
-        folder = data / "pyradiomics_cases"
-        label = sitk.ReadImage(str(folder / f"{name}_label.nrrd"))
-        yield name, name, sitk.ReadImage(str(folder / f"{name}_image.nrrd")), label
-    for patient in STS:
-        for kind in ("CT", "PET", "MR_T1"):
-            stem = str(data / "sts" / "images" / patient / kind)
-            yield f"{patient}_{kind}", kind, sitk.ReadImage(f"{stem}_image.nii.gz"), sitk.ReadImage(f"{stem}_mask.nii.gz")
-
-
-def from_itk(image: sitk.Image, mask: sitk.Image) -> Any:
-    """(radpipe Image, radpipe Mask)."""
-    from radpipe.core.grid import Grid
-    from radpipe.core.image import Image, Mask
-
-    array = sitk.GetArrayFromImage(image)
-    grid = Grid(array.shape, image.GetSpacing()[::-1], image.GetOrigin(), image.GetDirection())
-    return Image(grid, array), Mask(grid, sitk.GetArrayFromImage(mask) == 1)
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
+    logging.getLogger("pykwalify").setLevel(logging.CRITICAL)
+    return featureextractor.RadiomicsFeatureExtractor
 
 
 def pyradiomics_row(image: sitk.Image, mask: sitk.Image, params: dict[str, Any]) -> dict[str, float]:
-    import logging
+    """Column -> value, without diagnostics_*; raises what pyradiomics raises."""
+    # pyradiomics sets this for the whole process and never takes it back.
+    sitk.ProcessObject.SetGlobalDefaultCoordinateTolerance(1e-6)
+    sitk.ProcessObject.SetGlobalDefaultDirectionTolerance(1e-6)
+    extractor = ready()(json.loads(json.dumps(params)))
+    row = extractor.execute(image, mask)
+    return {name: float(np.asarray(value)) for name, value in row.items() if not name.startswith("diagnostics_")}
 
-    from radiomics import featureextractor
 
-    logging.getLogger("radiomics").setLevel(logging.ERROR)
-    extractor = featureextractor.RadiomicsFeatureExtractor(params)
-    extractor.settings["additionalInfo"] = False
-    return {name: float(np.asarray(value)) for name, value in extractor.execute(image, mask, label=1).items()}
-
-
-def write(data: Path) -> None:
-    """One row a case and setting; repr gives every bit back. gzip without a time stamp: the same values, the same bytes."""
-    rows: list[dict[str, Any]] = []
-    for case, kind, image, mask in cases(data):
-        for name, params in settings_for(kind).items():
-            row = pyradiomics_row(image, mask, params)
-            rows.append({"case": case, "kind": kind, "setting": name, **{k: repr(v) for k, v in row.items()}})
-            print(case, name, len(row), flush=True)
+def write(data: Path, only: str | None) -> None:
+    """Run what is not in WORK yet, then pack all of it. gzip without a time stamp: the same values, the same bytes."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, str]] = []
+    for case, setting, params, read in _everything(data):
+        key = hashlib.sha256(json.dumps([case, params]).encode()).hexdigest()[:16]
+        kept = WORK / f"{case}-{setting}-{key}.json"
+        if not kept.is_file() and (only is None or only in f"{case}-{setting}"):
+            found: dict[str, Any]
+            try:
+                found = {"row": {name: repr(value) for name, value in pyradiomics_row(*read(), params).items()}}
+            except Exception as error:  # what it refuses is part of what it does
+                found = {"refused": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160]}
+            kept.with_suffix(".tmp").write_text(json.dumps(found))
+            kept.with_suffix(".tmp").replace(kept)
+            print(case, setting, found.get("refused", len(found.get("row", ()))), f"{os.times().user:.0f} s", flush=True)
+        if kept.is_file():
+            rows += _as_rows(case, setting, json.loads(kept.read_text()))
+    rows.sort(key=lambda row: row["setting"].startswith("random"))  # so that columns stand in the order of a default extraction
+    columns = list(dict.fromkeys(name for row in rows for name in row if name not in FACTS))
     text = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, [*FACTS, *columns], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     with ORACLE.open("wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=9) as packed:
         packed.write(text.getvalue().encode())
+    print(f"{ORACLE}: {len(rows)} rows, {ORACLE.stat().st_size / 1e6:.2f} MB")
+
+
+def _everything(data: Path) -> Any:
+    """(case, setting, parameters, a function that reads image and mask), quick ones first."""
+    for drawn in random_settings.drawn():
+        if random_settings.available(drawn["case"], data):
+            yield drawn["case"], drawn["id"], drawn["params"], lambda drawn=drawn: random_settings.read(drawn["case"], data)
+    for case, setting, params in cases.jobs(data):
+        yield case, setting, params, lambda case=case: cases.read(case, data)
+
+
+def _as_rows(case: str, setting: str, found: dict[str, Any]) -> list[dict[str, str]]:
+    facts = {"case": case, "setting": setting, "image_type": "", "refused": ""}
+    if "refused" in found:
+        return [{**facts, "refused": found["refused"]}]
+    by_type: dict[str, dict[str, str]] = {}
+    for column, value in found["row"].items():
+        image_type, family, feature = column.rsplit("_", 2)
+        by_type.setdefault(image_type, {**facts, "image_type": image_type})[f"{family}_{feature}"] = value
+    return list(by_type.values())
+
+
+def stored() -> dict[tuple[str, str], dict[str, float] | str]:
+    """(case, setting) -> pyradiomics' row, or its words where it refused."""
+    found: dict[tuple[str, str], Any] = {}
+    with gzip.open(ORACLE, "rt", newline="") as file:
+        for row in csv.DictReader(file):
+            key = row["case"], row["setting"]
+            if row["refused"]:
+                found[key] = row["refused"]
+                continue
+            values = found.setdefault(key, {})
+            values |= {f"{row['image_type']}_{name}": float(v) for name, v in row.items() if v != "" and name not in FACTS}
+    return found
 
 
 def compare(data: Path) -> int:
@@ -193,14 +135,14 @@ def compare(data: Path) -> int:
     from radpipe.features.parity import off
 
     worst = 0.0
-    for case, kind, image, mask in cases(data):
-        for name, params in settings_for(kind).items():
-            ours = extract_row(*from_itk(image, mask), FeatureSettings(params=params))
-            theirs = pyradiomics_row(image, mask, params)
-            found = off(ours, theirs)
-            feature, share = max(found.items(), key=lambda item: item[1])
-            worst = max(worst, share)
-            print(f"{case:16} {name:20} {len(found):4d} features, worst {feature}: {share:.3g} of its bound", flush=True)
+    for case, name, params in cases.jobs(data):
+        image, mask = cases.read(case, data)
+        ours = extract_row(*from_itk(image, mask), FeatureSettings(params=params))
+        theirs = pyradiomics_row(image, mask, params)
+        found = off(ours, theirs)
+        feature, share = max(found.items(), key=lambda item: item[1])
+        worst = max(worst, share)
+        print(f"{case:16} {name:20} {len(found):4d} features, worst {feature}: {share:.3g} of its bound", flush=True)
     print(f"worst of all: {worst:.3g} of its bound ({'within' if worst <= 1 else 'BEYOND'})")
     return int(worst > 1)
 
@@ -208,8 +150,9 @@ def compare(data: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--compare", action="store_true", help="run both engines live instead of writing")
+    parser.add_argument("--only", help="run only what has this in CASE-SETTING; the rest is taken as it was kept")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RADPIPE_DATA", HERE.parents[2] / "shared" / "data")))
     arguments = parser.parse_args()
     if importlib.util.find_spec("radiomics") is None:
         sys.exit("pyradiomics is not installed here: run `make pyradiomics` first")
-    sys.exit(compare(arguments.data) if arguments.compare else write(arguments.data))
+    sys.exit(compare(arguments.data) if arguments.compare else write(arguments.data, arguments.only))
