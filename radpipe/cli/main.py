@@ -21,6 +21,7 @@ COMMANDS = {
         "Features of one image and mask, or of a table of them; PyRadiomics' command line too.",
     ),
     "ibsi": ("radpipe.cli.ibsi:ibsi", "IBSI's reference values, recomputed here: features and filters."),
+    "parity": ("radpipe.cli.parity:parity", "An old table of PyRadiomics replayed: feature by feature, what differs."),
     "describe": ("radpipe.cli.describe:describe", "What can be chosen: features, filters, networks, models, selectors, tests."),
 }
 

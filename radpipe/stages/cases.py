@@ -129,8 +129,8 @@ def _case(
     case = TableCase(
         case_id=case_id,
         row=row,
-        image=path.parent / cells[named["image"]],
-        mask=path.parent / cells[named["mask"]],
+        image=path.absolute().parent / cells[named["image"]],
+        mask=path.absolute().parent / cells[named["mask"]],
         label=whole("label", 1),
         label_channel=whole("label_channel", 0),
         modality=cells.get("modality", "").upper(),
