@@ -31,7 +31,7 @@ def on_image_grid(image: Grid, mask: Mask, *, correct: bool = False, tolerance: 
             hint="Export both from the same series; or set correctMask: true to resample the mask (nearest neighbour), or "
             "geometryTolerance (in voxels) where a difference is rounding.",
         )
-    _refuse_outside(image, mask)
+    refuse_outside(image, mask)
     from radpipe.preprocessing.resample import resample_mask
 
     try:
@@ -43,7 +43,7 @@ def on_image_grid(image: Grid, mask: Mask, *, correct: bool = False, tolerance: 
         ) from error
 
 
-def _refuse_outside(image: Grid, mask: Mask) -> None:
+def refuse_outside(image: Grid, mask: Mask) -> None:
     """GeometryError unless the region's box, to its outer edges, lies inside the image."""
     box = bounding_box(mask.voxels)
     corners = np.array([[side.start - 0.5 for side in box], [side.stop - 0.5 for side in box]])

@@ -28,14 +28,19 @@ class Loaded:
 
 
 def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
-    """EmptyRoiError where the region is too small, FileProblem where intensities in it are not finite."""
-    if image.grid.shape != mask.grid.shape:
+    """EmptyRoiError where the region is too small, FileProblem where intensities in it are not finite.
+
+    The mask may lie on a grid of its own where the image is resampled; see :func:`radpipe.features.resample.resampled`.
+    """
+    interpolated = setting.interpolator is not None and setting.resampledPixelSpacing is not None
+    if image.grid.shape != mask.grid.shape and not interpolated:
         raise GeometryError(
             f"the image has {image.grid.shape} voxels, the mask {mask.grid.shape} (z, y, x).",
             hint="Bring the mask to the image's grid.",
         )
     box = bounding_box(mask.voxels)
-    refuse_undefined(image.voxels[box][mask.voxels[box]])
+    if image.grid.shape == mask.grid.shape:
+        refuse_undefined(image.voxels[box][mask.voxels[box]])
     voxels, region, grid = image.voxels, mask.voxels, image.grid
     if setting.normalize:
         from radpipe.features.resample import normalised
@@ -45,11 +50,10 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
                 "the image has NaN or infinite voxels; its mean is undefined.", hint="Mend the image, or set normalize: false."
             )
         voxels = normalised(voxels, setting.normalizeScale, setting.removeOutliers)
-    interpolated = setting.interpolator is not None and setting.resampledPixelSpacing is not None
     if interpolated:
         from radpipe.features.resample import resampled
 
-        voxels, region, grid = resampled(voxels, region, grid, setting)
+        voxels, region, grid = resampled(voxels, grid, region, mask.grid, setting)
         box = bounding_box(region)
         refuse_undefined(voxels[box][region[box]])
     if setting.preCrop if not interpolated else grid == image.grid:

@@ -30,22 +30,24 @@ def normalised(voxels: Volume, scale: float, outliers: float | None) -> Volume:
     return cast(Volume, array * scale)
 
 
-def resampled(voxels: Volume, mask: BoolVolume, grid: Grid, setting: ImageSettings) -> tuple[Volume, BoolVolume, Grid]:
+def resampled(
+    voxels: Volume, grid: Grid, mask: BoolVolume, mask_grid: Grid, setting: ImageSettings
+) -> tuple[Volume, BoolVolume, Grid]:
     """Image and mask on PyRadiomics' grid: aligned to the mask's corner, cut to the region's box plus padDistance.
 
-    Axes along which the region is one voxel keep their spacing; where nothing changes, neither does the image.
-    Image dtype is kept. EmptyRoiError where no voxel of the
-    region is hit by the new grid.
+    grid, mask_grid : of the image and of the mask, which may differ; each is read on its own, and the mask's decides. Axes along
+    which the region is one voxel keep the mask's spacing; where nothing changes, neither does the image.
+    Image dtype is kept. EmptyRoiError where no voxel of the region is hit by the new grid.
     """
     assert setting.resampledPixelSpacing is not None
-    image_itk, mask_itk = to_itk(voxels, grid), to_itk(mask.astype(np.uint32), grid)
+    image_itk, mask_itk = to_itk(voxels, grid), to_itk(mask.astype(np.uint32), mask_grid)
     old = np.array(mask_itk.GetSpacing())
     new = np.array(setting.resampledPixelSpacing, float)
     new = np.where(new == 0, old, new)
     start, size = _box(mask_itk)
     new = np.where(size != 1, new, old)
-    if np.allclose(old, new):
-        return voxels, mask, grid
+    if np.allclose(image_itk.GetSpacing(), new):
+        return voxels, mask if mask_grid == grid else _as_image(image_itk, mask_itk, setting), grid
     ratio = old / new
     low = np.floor((start - 0.5) * ratio - setting.padDistance)
     high = np.ceil((start + size - 0.5) * ratio + setting.padDistance)
@@ -65,15 +67,29 @@ def resampled(voxels: Volume, mask: BoolVolume, grid: Grid, setting: ImageSettin
     filter_.SetOutputPixelType(mask_itk.GetPixelID())
     filter_.SetInterpolator(sitk.sitkNearestNeighbor)
     mask_out = filter_.Execute(mask_itk)
-    region = sitk.GetArrayFromImage(mask_out) == 1
+    region = _region(mask_out, setting)
+    array = sitk.GetArrayFromImage(image_out)
+    x, y, z = image_out.GetSpacing()
+    return array, region, Grid(array.shape, (z, y, x), image_out.GetOrigin(), image_out.GetDirection())
+
+
+def _as_image(image: sitk.Image, mask: sitk.Image, setting: ImageSettings) -> BoolVolume:
+    """The mask on the image's grid by nearest neighbours."""
+    filter_ = sitk.ResampleImageFilter()
+    filter_.SetNumberOfThreads(1)
+    filter_.SetReferenceImage(image)
+    filter_.SetInterpolator(sitk.sitkNearestNeighbor)
+    return _region(filter_.Execute(mask), setting)
+
+
+def _region(mask: sitk.Image, setting: ImageSettings) -> BoolVolume:
+    region = sitk.GetArrayFromImage(mask) == 1
     if not region.any():
         raise EmptyRoiError(
             f"no voxel of the region is left at {setting.resampledPixelSpacing} mm (x, y, z).",
             hint="Use a smaller resampledPixelSpacing, or exclude the case.",
         )
-    array = sitk.GetArrayFromImage(image_out)
-    x, y, z = image_out.GetSpacing()
-    return array, region, Grid(array.shape, (z, y, x), image_out.GetOrigin(), image_out.GetDirection())
+    return cast(BoolVolume, region)
 
 
 def _box(mask: sitk.Image) -> tuple[FloatArray, FloatArray]:

@@ -15,12 +15,14 @@ from radpipe.io.volumes import LabelMap, read_image, read_label_map
 @dataclass(frozen=True)
 class Reading:
     """How a mask is read. label : the region's value. label_channel : which mask, from 0, of a file that holds several; None
-    refuses such a file. correct_mask : resample a mask on another grid. tolerance : of grids, in voxels; None for radpipe's."""
+    refuses such a file. correct_mask : resample a mask on another grid. tolerance : of grids, in voxels; None for radpipe's.
+    resamples : the extraction resamples image and mask anyway, each from its own grid."""
 
     label: int = 1
     label_channel: int | None = None
     correct_mask: bool = False
     tolerance: float | None = None
+    resamples: bool = False
 
     def of_case(self, label: int | None, label_channel: int | None) -> Reading:
         """With what the case itself says."""
@@ -39,12 +41,13 @@ def reading_of(params: Mapping[str, Any]) -> Reading:
         label_channel=setting.get("label_channel"),
         correct_mask=bool(setting.get("correctMask")),
         tolerance=setting.get("geometryTolerance"),
+        resamples=setting.get("resampledPixelSpacing") is not None and setting.get("interpolator", "sitkBSpline") is not None,
     )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its region on the same grid. diagnostics : entries that only the mask's file could tell."""
+    """An image and its region, on the same grid unless the extraction resamples both. diagnostics : entries that only the mask's file could tell."""
 
     image: Image
     mask: Mask
@@ -66,10 +69,15 @@ def read_pair(
 def matched(image: Image, labels: LabelMap, reading: Reading, *, diagnostics: bool = True) -> Pair:
     """The labels' region on the image's grid; see :func:`read_pair`."""
     from radpipe.features.diagnostics import of_corrected_mask, of_mask_file
-    from radpipe.features.grids import on_image_grid
+    from radpipe.features.grids import on_image_grid, refuse_outside
 
     given = labels.region(reading.label)
-    mask, corrected = on_image_grid(image.grid, given, correct=reading.correct_mask, tolerance=reading.tolerance)
+    if reading.correct_mask and reading.resamples:
+        # Resampling once, as PyRadiomics does: twice would move the outline twice.
+        refuse_outside(image.grid, given)
+        mask, corrected = given, False
+    else:
+        mask, corrected = on_image_grid(image.grid, given, correct=reading.correct_mask, tolerance=reading.tolerance)
     found = of_mask_file(labels.voxels, labels.grid, given.voxels) if diagnostics else {}
     if diagnostics and corrected:
         found |= of_corrected_mask(image, mask)

@@ -81,6 +81,21 @@ ON_REQUEST = {
 }
 
 
+# Beside the draws: grids of image and mask that differ, and a new spacing that is the old one; found by other seeds.
+_TYPES = {"Original": {}, "Square": {}, "LoG": {"sigma": [2.0], "binWidth": 5}, "Wavelet": {}, "LBP2D": {"binWidth": 1}}
+_OF_GRIDS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("nudged", {"resampledPixelSpacing": [2, 2, 2], "geometryTolerance": 0.01}),
+    ("nudged", {"geometryTolerance": 1e-5}),
+    ("nudged", {"geometryTolerance": 1e-5, "correctMask": True}),
+    ("other_grid", {"resampledPixelSpacing": [2, 2, 2], "correctMask": True}),
+    ("other_grid", {"resampledPixelSpacing": [1.2, 0.9, 2.5], "correctMask": True, "padDistance": 2}),
+    ("other_grid", {"correctMask": True, "preCrop": True}),
+    ("other_grid", {}),
+    ("waves", {"resampledPixelSpacing": [0, 0, 0], "padDistance": 1}),
+    ("brain1_crop", {"resampledPixelSpacing": [0, 0, 3.0], "interpolator": "sitkLanczosWindowedSinc", "preCrop": True}),
+)
+
+
 def strategy() -> Any:
     """Of {"case", "params"}; JSON through and through."""
     from hypothesis import strategies as st
@@ -202,8 +217,13 @@ def draw(number: int, seed: int) -> list[dict[str, Any]]:
 
 @lru_cache
 def drawn() -> tuple[dict[str, Any], ...]:
-    """The committed draws: {"id", "case", "params"}."""
-    return tuple(json.loads(FILE.read_text()))
+    """The committed draws, and those of grids: {"id", "case", "params"}."""
+    classes = {"firstorder": None, "shape": None, "glcm": ["JointEntropy"]}
+    of_grids = [
+        {"id": f"random_grid{k}", "case": case, "params": {"setting": setting, "imageType": _TYPES, "featureClass": classes}}
+        for k, (case, setting) in enumerate(_OF_GRIDS)
+    ]
+    return (*json.loads(FILE.read_text()), *of_grids)
 
 
 def coverage(draws: Any) -> Counter[str]:
