@@ -10,20 +10,28 @@ functions are not quite the harmonics of the sphere; kept, because the names pro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from scipy.ndimage import map_coordinates, spline_filter
+from scipy.ndimage import map_coordinates, spline_filter1d
 
 from radpipe.filters.scene import ImageType, Response, Scene
 from radpipe.filters.settings import FilterSettings
-from radpipe.typing import FloatArray, IntArray
+from radpipe.typing import FloatArray, IntArray, Volume
 
-_CHUNK_VOXELS = 2048
+BoolArray: TypeAlias = NDArray[np.bool_]
+ComplexArray: TypeAlias = NDArray[np.complex128]
+
+_CHUNK_VOXELS = 4096
 # A B-spline's coefficient depends on a voxel n away by 0.27^n: beyond this margin on less than its last digit.
 _REACH = 64
+_MOST_STENCIL = 1000
+# Two orders of magnitude above what a sum of a hundred terms loses, against the largest coefficient.
+_DOUBT = 1e-11
+# A kurtosis of neighbours that differ by less is worth nothing after rounding; scipy's is then taken for what it is.
+_ALIKE = 1e-5
 # The icosahedron with corners on the unit sphere: half its short and half its long side, corners, faces.
 _SHORT, _LONG = 0.5257311121191336, 0.85065080835204
 _CORNERS = np.array(
@@ -48,18 +56,17 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     corners = icosphere(settings.lbp3DIcosphereSubdivision, settings.lbp3DIcosphereRadius)
     degrees, harmonics = _harmonics(corners, settings.lbp3DIcosphereRadius, settings.lbp3DLevels)
     places = np.argwhere(scene.mask) + [side.start for side in scene.box]
-    coefficients = _coefficients(scene, int(np.ceil(settings.lbp3DIcosphereRadius)) + 3)
+    sampler = Sampler(scene, corners)
     norms = np.empty((settings.lbp3DLevels, len(places)))
     kurtosis = np.empty(len(places))
     for start in range(0, len(places), _CHUNK_VOXELS):
         chunk = slice(start, start + _CHUNK_VOXELS)
-        sampled = places[chunk][:, None, :] + corners[None]  # (voxels, corners, 3)
-        around = map_coordinates(
-            coefficients, sampled.transpose(2, 0, 1), order=3, prefilter=False, output=scene.voxels.dtype
-        )  # (voxels, corners)
+        around = sampler.around(places[chunk], scene.values[chunk])
         kurtosis[chunk] = _kurtosis(around)
-        ones = np.greater_equal(around, scene.values[chunk, None]).astype(np.int64)
-        norms[:, chunk] = _norms(ones, degrees, harmonics, settings.lbp3DLevels)
+        ones = np.greater_equal(around, scene.values[chunk, None])
+        norms[:, chunk] = (
+            two_norms(ones, harmonics) if settings.lbp3DLevels == 2 else _norms(ones, degrees, harmonics, settings.lbp3DLevels)
+        )
     yield from zip(prefixes(settings), [*norms, kurtosis], strict=True)
 
 
@@ -83,7 +90,7 @@ def _on_sphere(corners: FloatArray, radius: float) -> FloatArray:
     return np.asarray(corners + corners / length * (radius - length))
 
 
-def _harmonics(corners: FloatArray, radius: float, levels: int) -> tuple[IntArray, NDArray[np.complex128]]:
+def _harmonics(corners: FloatArray, radius: float, levels: int) -> tuple[IntArray, ComplexArray]:
     """(degree of every function, (corners, functions) their values), with the two angles exchanged, as PyRadiomics does."""
     azimuth = np.arccos(corners[:, 2] / radius)
     polar = np.arctan2(corners[:, 1], corners[:, 0])
@@ -95,21 +102,48 @@ def _harmonics(corners: FloatArray, radius: float, levels: int) -> tuple[IntArra
     return np.array(degrees), np.column_stack(columns)
 
 
-def _spherical(n: int, m: int, polar: FloatArray, azimuth: FloatArray) -> NDArray[np.complex128]:
+def _spherical(n: int, m: int, polar: FloatArray, azimuth: FloatArray) -> ComplexArray:
     """Of degree n and order m. scipy renamed the function in 1.15 and exchanged its arguments; the numbers are the same."""
     if hasattr(special, "sph_harm_y"):
         return np.asarray(special.sph_harm_y(n, m, polar, azimuth))
     return np.asarray(special.sph_harm(m, n, azimuth, polar))
 
 
-def _norms(ones: IntArray, degrees: IntArray, harmonics: NDArray[np.complex128], levels: int) -> FloatArray:
+def _norms(ones: BoolArray, degrees: IntArray, harmonics: ComplexArray, levels: int) -> FloatArray:
     """(levels, voxels). The sums run in PyRadiomics' order, for equal patterns must give equal numbers."""
-    weights = (ones[:, :, None] * harmonics[None]).sum(axis=1)
+    weights = (ones[:, :, None].astype(np.int64) * harmonics[None]).sum(axis=1)
     rebuilt = [weights[:, None, degrees == 0] * harmonics[None, :, degrees == 0]]
     rebuilt += [
         np.sum(weights[:, None, degrees == n] * harmonics[None, :, degrees == n], axis=2, keepdims=True) for n in range(1, levels)
     ]
     return np.asarray(np.real(np.sqrt(np.sum(np.concatenate(rebuilt, axis=2) ** 2, axis=1))).T)
+
+
+def two_norms(ones: BoolArray, harmonics: ComplexArray) -> FloatArray:
+    """(2, voxels): what :func:`_norms` gives for degrees 0 and 1, to the last bit, with fewer complex numbers.
+
+    The functions of orders 1 and -1 are each other's negative conjugate, so of a sum over orders the imaginary parts cancel and
+    the real parts of the two are the same number.
+    """
+    constant, axial = harmonics[0, 0].real, np.ascontiguousarray(harmonics[:, 2].real)
+    sums = np.zeros((4, ones.shape[0]))
+    part = np.empty(ones.shape[0])
+    weights = (np.full(len(axial), constant), axial, harmonics[:, 3].real, harmonics[:, 3].imag)
+    for corner, of_corner in zip(ones.T.astype(np.float64), zip(*weights, strict=True), strict=True):
+        for total, weight in zip(sums, of_corner, strict=True):
+            total += np.multiply(corner, weight, out=part)
+    level, turning = sums[0], sums[2] + 1j * sums[3]
+    squares = np.zeros((2, ones.shape[0]))
+    same = (level * constant) ** 2
+    for spherical, z in zip(harmonics[:, 3], axial, strict=True):
+        squares[0] += same
+        side = (turning * spherical).real  # as complex numbers, for numpy rounds their product only once where the processor can
+        np.multiply(sums[1], z, out=part)
+        part += side
+        part += side
+        part *= part
+        squares[1] += part
+    return np.sqrt(squares)
 
 
 def _kurtosis(around: NDArray[Any]) -> FloatArray:
@@ -122,20 +156,90 @@ def _kurtosis(around: NDArray[Any]) -> FloatArray:
         return np.asarray(np.where(m2 <= (np.finfo(m2.dtype).resolution * mean[:, 0]) ** 2, np.nan, m4 / m2**2.0) - 3)
 
 
+class Sampler:
+    """The image at the corners around voxels, as scipy's map_coordinates gives it.
+
+    The corners lie at the same places around every voxel, so all of them are one product of matrices with the B-spline
+    coefficients around the voxel. That product rounds otherwise than scipy; where the last digits decide (a corner about as
+    bright as its voxel, a whole number about to be rounded, a voxel among equals, or the image's end), scipy is asked.
+    """
+
+    def __init__(self, scene: Scene, corners: FloatArray) -> None:
+        self._corners = corners
+        self._dtype = scene.voxels.dtype
+        self._coefficients = _coefficients(scene, int(np.ceil(np.abs(corners).max())) + 3)
+        self._scale = float(np.abs(self._coefficients).max())
+        self._reach = int(np.ceil(np.abs(corners).max() - 1e-9)) + 1
+        side = 2 * self._reach + 1
+        self._matrix: FloatArray | None = None
+        if side**3 <= _MOST_STENCIL:
+            along = np.stack([_spline_weights(corners[:, axis], self._reach) for axis in range(3)])  # (axes, corners, side)
+            self._matrix = np.einsum("ka,kb,kc->kabc", *along).reshape(len(corners), side**3)
+            _, rows, columns = self._coefficients.shape
+            steps = np.arange(-self._reach, self._reach + 1)
+            self._steps = ((steps[:, None, None] * rows + steps[:, None]) * columns + steps).ravel()
+
+    def around(self, places: IntArray, centres: Volume) -> NDArray[Any]:
+        """(voxels, corners), in the image's dtype. places : (voxels, 3) in the whole image. centres : their intensities."""
+        shape = np.array(self._coefficients.shape)
+        if self._matrix is None:
+            return self._exact(places[:, None, :] + self._corners[None])
+        inside = ((places >= self._reach + 1) & (places < shape - self._reach - 1)).all(axis=1)
+        if not inside.all():
+            result = np.empty((len(places), len(self._corners)), self._dtype)
+            result[~inside] = self._exact(places[~inside, None, :] + self._corners[None])
+            if inside.any():
+                result[inside] = self.around(places[inside], centres[inside])
+            return result
+        first = (places[:, 0] * shape[1] + places[:, 1]) * shape[2] + places[:, 2]
+        flat = self._coefficients.reshape(-1)
+        nearby = np.empty((len(self._steps), len(places)))
+        for row, step in zip(nearby, self._steps, strict=True):
+            np.take(flat, first + step, out=row, mode="clip")
+        sampled = np.ascontiguousarray((self._matrix @ nearby).T)
+        if self._dtype.kind == "f":
+            doubtful = np.abs(sampled - centres[:, None]) <= _DOUBT * self._scale
+            alike = sampled.max(axis=1) - sampled.min(axis=1) <= _ALIKE * self._scale
+            doubtful |= alike[:, None]
+            result = sampled.astype(self._dtype)
+        else:
+            limits = np.iinfo(self._dtype)
+            doubtful = np.abs(sampled - np.floor(sampled) - 0.5) <= _DOUBT * self._scale
+            result = np.clip(np.trunc(sampled + np.copysign(0.5, sampled)), limits.min, limits.max).astype(self._dtype)
+        voxel, corner = np.nonzero(doubtful)
+        if voxel.size:
+            result[voxel, corner] = self._exact(places[voxel] + self._corners[corner])
+        return result
+
+    def _exact(self, at: FloatArray) -> NDArray[Any]:
+        """(..., 3) places in the whole image -> (...)."""
+        found = map_coordinates(self._coefficients, np.moveaxis(at, -1, 0), order=3, prefilter=False, output=self._dtype)
+        return np.asarray(found)
+
+
+def _spline_weights(offsets: FloatArray, reach: int) -> FloatArray:
+    """(offsets, 2 reach + 1): the cubic B-spline at every voxel from -reach to reach, seen from the offset."""
+    distance = np.abs(offsets[:, None] - np.arange(-reach, reach + 1))
+    near = 2 / 3 - distance**2 * (1 - distance / 2)
+    far = np.clip(2 - distance, 0, None) ** 3 / 6
+    return np.where(distance < 1, near, far)
+
+
 def _coefficients(scene: Scene, margin: int) -> FloatArray:
-    """(z, y, x) B-spline coefficients of the whole image, computed around the region and 0 elsewhere.
+    """(z, y, x) B-spline coefficients of the whole image, computed in the region's box with a margin, and 0 elsewhere.
 
     The places of the zeros are asked of the machine but never touched, so they take no memory; they keep the coordinates those of
     the whole image, whose rounding decides whether an equally bright neighbour counts.
     """
-    part, _ = scene.around(margin + _REACH)
-    filtered = spline_filter(part, order=3, output=np.float64, mode="constant")
+    part, inside = scene.around(margin + _REACH)
+    starts = []
+    for axis, within in enumerate(inside):  # cut along an axis as soon as it is done
+        part = spline_filter1d(part, order=3, axis=axis, output=np.float64, mode="constant")
+        low, high = max(within.start - margin, 0), min(within.stop + margin, part.shape[axis])
+        part = part[(slice(None),) * axis + (slice(low, high),)]
+        starts.append(scene.box[axis].start - within.start + low)
     whole = np.zeros(scene.voxels.shape)
-    target = tuple(
-        slice(max(side.start - margin - _REACH, 0), max(side.start - margin - _REACH, 0) + size)
-        for side, size in zip(scene.box, part.shape, strict=True)
-    )
-    whole[target] = filtered
+    whole[tuple(slice(start, start + size) for start, size in zip(starts, part.shape, strict=True))] = part
     return whole
 
 
