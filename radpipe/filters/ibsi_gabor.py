@@ -57,14 +57,11 @@ class GaborSettings(FilterSettings):
             raise ValueError(f"must divide 360 degrees into whole parts (nearest: {360.0 / round(360.0 / value):g})")
         return value
 
-    def directions(self) -> dict[float, int]:
-        """Direction in radians, in [0, pi) -> how often it comes up: a wave and its opposite have one magnitude."""
+    def directions(self) -> list[float]:
+        """Radians, in [0, pi), each once: a wave and its opposite have one magnitude, and either all or none come up twice."""
         steps = 1 if self.rotation_step is None else round(360.0 / self.rotation_step)
-        counts: dict[float, int] = {}
-        for i in range(steps):
-            degrees = round((self.theta + i * 360.0 / steps) % 180.0, 9) % 180.0
-            counts[math.radians(degrees)] = counts.get(math.radians(degrees), 0) + 1
-        return counts
+        degrees = (round((self.theta + i * 360.0 / steps) % 180.0, 9) % 180.0 for i in range(steps))
+        return [math.radians(angle) for angle in dict.fromkeys(degrees)]
 
 
 PARAMS = GaborSettings
@@ -107,10 +104,7 @@ def _by_plane(volume: FloatArray, plane: tuple[int, int], sigma: float, waveleng
     stack = np.moveaxis(volume, ({0, 1, 2} - set(plane)).pop(), 0)
     rows, columns = stack.shape[1:]
     size = (fft.next_fast_len(rows + 2 * radius), fft.next_fast_len(columns + 2 * radius))
-    spectra = []
-    for theta, count in params.directions().items():
-        spectra.append((fft.fft2(kernel(sigma, wavelength, params.gamma, theta, radius), size), count))
-    n = sum(count for _, count in spectra)
+    spectra = [fft.fft2(kernel(sigma, wavelength, params.gamma, theta, radius), size) for theta in params.directions()]
     out = np.empty_like(stack)
     some = max(1, _PIECE // (size[0] * size[1]))
     # In the full convolution the kernel's middle comes radius late, after radius of padding. What wraps around at the end
@@ -120,12 +114,12 @@ def _by_plane(volume: FloatArray, plane: tuple[int, int], sigma: float, waveleng
         piece = padded(stack[first : first + some], ((0, 0), (radius, radius), (radius, radius)), params.padding)
         spectrum = fft.fft2(piece, size)
         pooled = np.zeros((piece.shape[0], rows, columns))
-        for of_kernel, count in spectra:
+        for of_kernel in spectra:
             magnitude = np.abs(fft.ifft2(spectrum * of_kernel, overwrite_x=True)[inside])
             if params.pooling == "max":
                 np.maximum(pooled, magnitude, out=pooled)
             else:
-                pooled += magnitude * (count / n)
+                pooled += magnitude / len(spectra)
         out[first : first + some] = pooled
     return np.moveaxis(out, 0, ({0, 1, 2} - set(plane)).pop())
 

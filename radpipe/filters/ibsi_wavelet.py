@@ -1,4 +1,4 @@
-"""Separable wavelets, undecimated: one sub-band of a level, on the image's own grid; IBSI 2 (25BO)."""
+"""Separable wavelets, undecimated: one sub-band of a level, on the image's own grid; IBSI 2."""
 
 from __future__ import annotations
 
