@@ -8,20 +8,22 @@ import numpy as np
 
 from radpipe.core.image import Image, Mask
 from radpipe.errors import FileProblem
+from radpipe.features.extraction import Extraction
 from radpipe.features.ibsi import local, morphology, statistics
 from radpipe.features.ibsi.catalogue import BY_DIRECTION, BY_PLANE_OR_VOLUME, column_families, feature_names
 from radpipe.features.ibsi.discretise import grey_levels, laid_out
 from radpipe.features.ibsi.histogram import intensity_histogram, intensity_volume_histogram
 from radpipe.features.ibsi.parameters import IbsiParameters
 from radpipe.features.ibsi.prepare import Prepared, prepare
+from radpipe.features.ibsi.reasons import reasons
 from radpipe.features.ibsi.textures import Textures
 from radpipe.features.ibsi.zones import border_distance
 from radpipe.features.region import bounding_box
 from radpipe.typing import FloatArray, IntArray
 
 
-def extract_ibsi(image: Image, mask: Mask, parameters: IbsiParameters) -> dict[str, float]:
-    """The features of one region: ``<imageType>_<family>_<Feature>`` -> value; NaN where a feature is undefined.
+def measure_ibsi(image: Image, mask: Mask, parameters: IbsiParameters) -> Extraction:
+    """The features of one region, ``<imageType>_<family>_<Feature>`` -> value, and the reason of each that is no measurement.
 
     imageType is ``original``, or the prefix of each filter. Families and names: :mod:`radpipe.features.ibsi.catalogue`.
     EmptyRoiError: no voxel is left. FileProblem: NaN or infinite intensities in the region (anywhere, with a filter).
@@ -40,10 +42,18 @@ def extract_ibsi(image: Image, mask: Mask, parameters: IbsiParameters) -> dict[s
 
     box = whole.box(margin_mm)
     row: dict[str, float] = {}
+    why: dict[str, str] = {}
     for prefix, response in responses(whole.voxels, whole.spacing_mm, parameters, box):
         part = Prepared(response, whole.morphological[box], whole.intensity[box], whole.spacing_mm)
-        row |= features_of(part, parameters, prefix)
-    return row
+        measured = features_of(part, parameters, prefix)
+        row |= measured.row
+        why |= measured.undefined
+    return Extraction(row, why)
+
+
+def extract_ibsi(image: Image, mask: Mask, parameters: IbsiParameters) -> dict[str, float]:
+    """``measure_ibsi(...).row``: the features alone; NaN where one is undefined."""
+    return measure_ibsi(image, mask, parameters).row
 
 
 def column_names(parameters: IbsiParameters) -> list[str]:
@@ -65,14 +75,19 @@ def image_types(parameters: IbsiParameters) -> dict[str, str]:
     return prefixes(parameters)
 
 
-def features_of(prepared: Prepared, parameters: IbsiParameters, prefix: str) -> dict[str, float]:
-    """The row of one image that is resampled, masked and filtered already. prefix : first part of the names."""
+def features_of(prepared: Prepared, parameters: IbsiParameters, prefix: str) -> Extraction:
+    """One image that is resampled, masked and filtered already. prefix : first part of the names."""
     region = _Region(prepared, parameters)
     row: dict[str, float] = {}
+    why: dict[str, str] = {}
     for family, way, named in column_families(parameters):
         values = region.compute(family, way)
-        row.update({f"{prefix}_{named}_{name}": values[name] for name in feature_names(family)})
-    return row
+        codes = region.reasons(family, way, values)
+        for name in feature_names(family):
+            row[f"{prefix}_{named}_{name}"] = values[name]
+            if name in codes:
+                why[f"{prefix}_{named}_{name}"] = codes[name]
+    return Extraction(row, why)
 
 
 class _Region:
@@ -100,6 +115,14 @@ class _Region:
         if family == "ivh":
             return intensity_volume_histogram(self._values, self._parameters.ivh, self._limits)
         return self._textures.compute(family, way)
+
+    def reasons(self, family: str, way: str, values: dict[str, float]) -> dict[str, str]:
+        """feature -> code of radpipe.features.undefined.REASONS, of the values that are no measurement."""
+        textured = family in (*BY_DIRECTION, *BY_PLANE_OR_VOLUME)
+        one_level = (textured or family == "ih") and int(self._grey.min()) == int(self._grey.max())
+        conventions = self._textures.conventions(family, way) if textured else {}
+        one_intensity = float(self._values.min()) == float(self._values.max())
+        return reasons(family, values, one_intensity=one_intensity, one_level=one_level, conventions=conventions)
 
     @cached_property
     def _values(self) -> FloatArray:

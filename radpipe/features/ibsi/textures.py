@@ -72,10 +72,7 @@ class Textures:
         """Every feature of one family ("cm") in one aggregation ("25D-avg"; "25D" for families without directions)."""
         by_plane = not way.startswith("3D")
         if family == "ngt":
-            found = self.tone_differences(by_plane=by_plane)
-            if way == "25D":
-                found = [(np.sum([count for count, _ in found], axis=0), np.sum([sums for _, sums in found], axis=0))]
-            table = np.stack([_tone_features(count, difference) for count, difference in found])
+            table = np.stack([_tone_features(count, difference) for count, difference in self._tones(way)])
         else:
             groups = [_merged(group) for group in _together(self.matrices(family, by_plane=by_plane), way)]
             if family == "cm":
@@ -84,6 +81,18 @@ class Textures:
                 table = np.stack([levelsize.features(matrix.cells, matrix.voxels) for matrix in groups])
         names = feature_names(family)
         return dict(zip(names, (float(value) for value in mean_over_directions(table[:, : len(names)])), strict=True))
+
+    def conventions(self, family: str, way: str) -> dict[str, str]:
+        """feature -> reason code, of what the manual sets for at least one of the matrices behind a value; NGTDM only."""
+        found: dict[str, str] = {}
+        if family != "ngt":
+            return found
+        for count, difference in self._tones(way):
+            if count.sum() > 0.0 and not difference.sum() > 0.0:
+                found |= dict.fromkeys(("Coarseness", "Strength"), "no-difference")
+            if np.count_nonzero(count) == 1:
+                found |= dict.fromkeys(("Contrast", "Busyness"), "one-level")
+        return found
 
     def matrices(self, family: str, *, by_plane: bool) -> list[list[Matrix]]:
         """Of every part (plane, or the volume) one matrix for each direction; a single one where the family has none.
@@ -116,6 +125,12 @@ class Textures:
             alone = codes[codes % (offsets.size + 1) == 0] // (offsets.size + 1)
             found.append((count - np.bincount(alone, minlength=n), difference))
         return found
+
+    def _tones(self, way: str) -> list[tuple[FloatArray, FloatArray]]:
+        found = self.tone_differences(by_plane=way != "3D")
+        if way != "25D":
+            return found
+        return [(np.sum([count for count, _ in found], axis=0), np.sum([sums for _, sums in found], axis=0))]
 
     def _parts(self, by_plane: bool) -> list[IntArray]:
         return self._planes if by_plane else [self._levels.where]

@@ -10,9 +10,10 @@ import pytest
 from radpipe.errors import EmptyRoiError, FileProblem, RadpipeError
 from radpipe.features.ibsi import dictionary
 from radpipe.features.ibsi.catalogue import FAMILIES, column_families
-from radpipe.features.ibsi.extract import column_names, extract_ibsi
+from radpipe.features.ibsi.extract import column_names, extract_ibsi, measure_ibsi
 from radpipe.features.ibsi.parameters import BY_PLANE, BY_VOLUME, parse_ibsi
 from radpipe.features.ibsi.reference import column_of, within
+from radpipe.features.undefined import REASONS
 
 EVERY_WAY = {"aggregations": [*BY_PLANE, *BY_VOLUME]}
 
@@ -77,6 +78,35 @@ def test_odd_regions_give_numbers(case, blob, shape):
         assert not undefined(row)
     else:
         assert all(family.startswith(("cm", "ngt")) for family, _ in undefined(row))
+
+
+def test_every_value_that_is_no_measurement_has_its_reason(case, blob):
+    voxels, region = blob
+    flat = measure_ibsi(*case(np.full(region.shape, 7.0), region), parse_ibsi(EVERY_WAY))
+    assert set(flat.undefined.values()) <= set(REASONS)
+    wanted = {
+        "stat_IntensitySkewness": "one-intensity",
+        "morph_GearysCMeasure": "one-intensity",
+        "ivh_AreaUnderTheIvhCurve": "one-intensity",
+        "ih_ExcessDiscretisedIntensityKurtosis": "one-level",
+        "ih_MaximumHistogramGradient": "one-level",
+        "cm-25D-avg_Correlation": "one-level",
+        "ngt-3D_Coarseness": "no-difference",
+        "ngt-3D_Strength": "no-difference",
+        "ngt-2D_Busyness": "one-level",
+    }
+    assert {name: flat.undefined[f"original_{name}"] for name in wanted} == wanted
+    lonely = np.zeros_like(region)
+    lonely[3, 4, 4] = True
+    one = measure_ibsi(*case(voxels, lonely), parse_ibsi({}))
+    assert one.undefined["original_cm-3D-avg_Contrast"] == one.undefined["original_ngt-3D_Strength"] == "no-neighbours"
+    assert one.undefined["original_morph_MajorAxisLength"] == "zero-divisor"
+    for extraction in (flat, one):
+        assert {name for name, value in extraction.row.items() if math.isnan(value)} <= set(extraction.undefined)
+    whole = measure_ibsi(*case(voxels, region), parse_ibsi(EVERY_WAY))
+    # The outermost planes have few voxels; one of a single level sets a value in the mean over planes.
+    assert set(whole.undefined.values()) <= {"no-difference", "one-level"}
+    assert all("_ngt-2D_" in name for name in whole.undefined)
 
 
 def test_a_plane_without_pairs_is_left_out_of_the_mean(case):
