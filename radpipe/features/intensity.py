@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -33,6 +34,7 @@ def measure(
     levels = discretise(region, edges, max((1, *far)))
     low, high = region.values.min(), region.values.max()
     lowest = int(levels.flat[levels.where].min())
+    flat = bool(low == high) or lowest == levels.n_levels
     work = _work(region, levels, wanted, setting)
     if threads > 1 and len(work) > 1:
         with ThreadPoolExecutor(threads) as pool:
@@ -46,6 +48,8 @@ def measure(
         if family not in found:
             continue
         values |= {f"{family}_{name}": found[family][name] for name in wanted[family]}
+        if not (flat or family == "ngtdm") and math.isfinite(sum(found[family].values())):
+            continue
         codes = reasons(family, found[family], one_intensity=bool(low == high), one_level=lowest == levels.n_levels)
         why |= {f"{family}_{name}": codes[name] for name in wanted[family] if name in codes}
     return values, why
