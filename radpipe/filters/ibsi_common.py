@@ -61,11 +61,11 @@ def checked(voxels: FloatArray, params: FilterSettings, name: str) -> FloatArray
     which a convolution would spread over everything around."""
     if voxels.ndim != 3 or voxels.size == 0:
         raise GeometryError(f"the {name} filter needs a volume (z, y, x), not an array of shape {voxels.shape}.")
-    if params.dimension == "3D" and min(voxels.shape) < 2:
+    if min(voxels.shape[axis] for axis in params.axes) < 2:
         raise GeometryError(
-            f"the {name} filter cannot run in 3D on {voxels.shape} voxels (z, y, x): one axis has a single voxel.",
+            f"the {name} filter cannot run in {params.dimension} on {voxels.shape} voxels (z, y, x): one axis has a single voxel.",
             hint=f"Set dimension: 2D for {name}."
-            if voxels.shape[0] == 1
+            if params.dimension == "3D" and min(voxels.shape[1:]) > 1
             else "Filters need at least 2 voxels along every axis they work on.",
         )
     if not np.isfinite(voxels).all():

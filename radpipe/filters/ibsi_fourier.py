@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,50 +29,83 @@ def frequencies(n: int) -> FloatArray:
     return np.asarray(fft.ifftshift((np.arange(n) - half) / half), dtype=np.float64)
 
 
-def extended(
-    voxels: FloatArray, axes: Sequence[int], padding: Padding, at_least: int = 0
-) -> tuple[FloatArray, tuple[slice, ...]]:
-    """(voxels padded to twice their length along ``axes``, where the voxels lie in it); periodic ones need no more.
-
-    Twice the length makes mirrored voxels periodic, which is what a discrete transform takes them for. at_least : voxels of
-    padding on each side that another convolution needs before it.
-    """
-    if padding == "periodic":
-        return voxels, (slice(None),) * 3
-    widths, inside = [], []
-    for axis, n in enumerate(voxels.shape):
-        before = n // 2 if axis in axes else 0
-        after = n - n // 2 if axis in axes else 0
-        if axis in axes and padding != "mirror":
-            before, after = max(before, at_least), max(after, at_least)
-        widths.append((before, after))
-        inside.append(slice(before, before + n))
-    return padded(voxels, widths, padding), tuple(inside)
-
-
 def padded_lengths(shape: Sequence[int], axes: Sequence[int], padding: Padding) -> list[int]:
-    """The lengths along ``axes`` after :func:`extended`."""
+    """The lengths along ``axes`` that are transformed: twice the image's, which makes mirrored voxels periodic, as a discrete
+    transform takes them for; its own where padding is periodic."""
     return [shape[axis] if padding == "periodic" else 2 * shape[axis] for axis in axes]
 
 
-def multiplied(voxels: FloatArray, axes: Sequence[int], transfer: Transfer) -> FloatArray:
-    """The real part of the filtered voxels. transfer : evaluated on the grid of frequencies along ``axes``, piece by piece."""
+def filtered(voxels: FloatArray, axes: Sequence[int], padding: Padding, transfer: Transfer, *, grown: int = 0) -> FloatArray:
+    """The real part of the product of transforms, on the voxels' own grid.
+
+    grown : voxels on each side along ``axes`` that are padding already (where another filter came first); they are cut off.
+    An axis is padded just before it is transformed and cut just after, and the first one is done piece by piece: the spectrum
+    of the padded volume, 8 times the image in each of several copies, is never held whole: all takes about 7 images.
+    """
+    sides = {axis: _Side.of(voxels.shape[axis], padding, grown) for axis in axes}
     if len(axes) == 2:
-        response = np.empty_like(voxels)
-        factor = _half_factor(voxels.shape[1:], transfer, slice(None))
-        for index, plane in enumerate(voxels):
-            response[index] = fft.irfftn(fft.rfftn(plane) * factor, s=plane.shape, overwrite_x=True)
+        response = np.empty((voxels.shape[0], sides[1].size, sides[2].size))
+        factor = _half_factor([sides[1].length, sides[2].length], transfer)
+        for index in range(len(voxels)):  # one plane after the other
+            spectrum = _forward(voxels[index : index + 1], sides, padding)
+            spectrum *= factor
+            response[index] = _back(spectrum, sides)[0]
         return response
-    spectrum = fft.rfftn(voxels)
-    some = max(1, _PIECE // (spectrum.shape[1] * spectrum.shape[2]))
-    for first in range(0, spectrum.shape[0], some):
-        part = slice(first, min(first + some, spectrum.shape[0]))
-        spectrum[part] *= _half_factor(voxels.shape, transfer, part)
-    return np.asarray(fft.irfftn(spectrum, s=voxels.shape, overwrite_x=True))
+    spectrum = _forward(voxels, sides, padding)
+    first = sides[0]
+    lengths = [side.length for side in sides.values()]
+    result = np.empty((first.size, *spectrum.shape[1:]), dtype=np.complex128) if grown else spectrum
+    some = max(1, _PIECE // (first.length * spectrum.shape[2]))
+    for start in range(0, spectrum.shape[1], some):
+        part = slice(start, min(start + some, spectrum.shape[1]))
+        piece = fft.fft(first.pad(spectrum[:, part], 0, padding), axis=0, overwrite_x=True)
+        piece *= _half_factor(lengths, transfer, part)
+        result[:, part] = fft.ifft(piece, axis=0, overwrite_x=True)[first.inside]
+    return _back(result, sides)
 
 
-def _half_factor(shape: Sequence[int], transfer: Transfer, part: slice) -> Spectrum:
-    """The transfer for the half of the spectrum that a transform of real voxels keeps; ``part`` of the first axis.
+@dataclass(frozen=True)
+class _Side:
+    """One filtered axis. before, after : voxels of padding still to add. inside : the image in the whole. length : of the whole."""
+
+    before: int
+    after: int
+    inside: slice
+    length: int
+
+    @staticmethod
+    def of(n: int, padding: Padding, grown: int) -> _Side:
+        if padding == "periodic":
+            return _Side(0, 0, slice(0, n), n)
+        size = n - 2 * grown
+        before, after = max(size // 2, grown), max(size - size // 2, grown)
+        return _Side(before - grown, after - grown, slice(before, before + size), before + size + after)
+
+    @property
+    def size(self) -> int:
+        """Of the image."""
+        return int(self.inside.stop - self.inside.start)
+
+    def pad(self, voxels: NDArray[Any], axis: int, padding: Padding) -> NDArray[Any]:
+        widths = [(0, 0)] * voxels.ndim
+        widths[axis] = (self.before, self.after)
+        return padded(voxels, widths, padding)
+
+
+def _forward(voxels: FloatArray, sides: dict[int, _Side], padding: Padding) -> NDArray[np.complex128]:
+    """Transformed along x and y."""
+    spectrum = fft.rfft(sides[2].pad(voxels, 2, padding), axis=2, overwrite_x=True)
+    return np.asarray(fft.fft(sides[1].pad(spectrum, 1, padding), axis=1, overwrite_x=True))
+
+
+def _back(spectrum: NDArray[np.complex128], sides: dict[int, _Side]) -> FloatArray:
+    """Back along y and x, cut to the image."""
+    spectrum = fft.ifft(spectrum, axis=1, overwrite_x=True)[:, sides[1].inside]
+    return np.ascontiguousarray(fft.irfft(spectrum, sides[2].length, axis=2)[:, :, sides[2].inside])
+
+
+def _half_factor(shape: Sequence[int], transfer: Transfer, part: slice = slice(None)) -> Spectrum:
+    """The transfer for the half of the spectrum that a transform of real voxels keeps; ``part`` of the last axis but one.
 
     On a grid that is not symmetric the response of real voxels has an imaginary part, which is dropped; the mean of a filter's
     value and the conjugate of that at the opposite frequency leaves it out from the start.
@@ -79,7 +114,8 @@ def _half_factor(shape: Sequence[int], transfer: Transfer, part: slice) -> Spect
     for axis, n in enumerate(shape):
         grid = frequencies(n)
         back = grid[-np.arange(n) % n]
-        keep = part if axis == 0 else slice(n // 2 + 1) if axis == len(shape) - 1 else slice(None)
+        last = len(shape) - 1
+        keep = slice(n // 2 + 1) if axis == last else part if axis == last - 1 else slice(None)
         view = [1] * len(shape)
         view[axis] = -1
         here.append(grid[keep].reshape(view))

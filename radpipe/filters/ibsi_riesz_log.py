@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import model_validator
 
 from radpipe.filters import ibsi_log, ibsi_riesz
-from radpipe.filters.ibsi_common import Triple, checked
-from radpipe.filters.ibsi_fourier import extended, multiplied
+from radpipe.filters.ibsi_common import Triple, checked, padded
+from radpipe.filters.ibsi_fourier import filtered
 from radpipe.filters.ibsi_log import LogSettings
 from radpipe.typing import FloatArray
 
@@ -30,12 +29,14 @@ PARAMS = RieszLogSettings
 def apply(voxels: FloatArray, params: RieszLogSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x), in the unit of the Laplacian of Gaussian.
 
-    The image is padded first and both filters then run on it as a periodic one: the Riesz transform looks far.
+    Both filters run on the padded image: the Riesz transform looks far. What the Laplacian gives outside the image goes on as
+    the image does: mirrored and periodic at once, zero or as its neighbour beyond the kernel's reach.
     """
     volume = checked(voxels, params, "riesz_log")
-    whole, inside = extended(volume, params.axes, params.padding, at_least=ibsi_log.reach(params, spacing_mm))
-    response = ibsi_log.laplacian(whole, params.model_copy(update={"padding": "periodic"}), spacing_mm)
-    return np.ascontiguousarray(multiplied(response, params.axes, lambda grid: ibsi_riesz.transfer(grid, params.order))[inside])
+    grown = ibsi_log.reach(params, spacing_mm) if params.padding in ("zero", "nearest") else 0
+    whole = padded(volume, [(grown, grown) if axis in params.axes else (0, 0) for axis in range(3)], params.padding)
+    response = ibsi_log.laplacian(whole, params, spacing_mm)
+    return filtered(response, params.axes, params.padding, lambda grid: ibsi_riesz.transfer(grid, params.order), grown=grown)
 
 
 def reach(params: RieszLogSettings, spacing_mm: Triple) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import model_validator
 
 from radpipe.filters import ibsi_riesz, ibsi_simoncelli
 from radpipe.filters.ibsi_common import Triple, checked
-from radpipe.filters.ibsi_fourier import extended, multiplied
+from radpipe.filters.ibsi_fourier import filtered
 from radpipe.filters.ibsi_simoncelli import SimoncelliSettings
 from radpipe.typing import FloatArray
 
@@ -31,11 +30,12 @@ def apply(voxels: FloatArray, params: RieszSimoncelliSettings, spacing_mm: Tripl
     """(z, y, x) -> (z, y, x), in the image's unit."""
     volume = checked(voxels, params, "riesz_simoncelli")
     ibsi_simoncelli.check_level(volume.shape, params, "riesz_simoncelli")
-    whole, inside = extended(volume, params.axes, params.padding)
-    response = multiplied(
-        whole, params.axes, lambda grid: ibsi_simoncelli.band(grid, params.level) * ibsi_riesz.transfer(grid, params.order)
+    return filtered(
+        volume,
+        params.axes,
+        params.padding,
+        lambda grid: ibsi_simoncelli.band(grid, params.level) * ibsi_riesz.transfer(grid, params.order),
     )
-    return np.ascontiguousarray(response[inside])
 
 
 def reach(params: RieszSimoncelliSettings, spacing_mm: Triple) -> None:

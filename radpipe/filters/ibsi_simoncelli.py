@@ -10,7 +10,7 @@ from pydantic import Field
 
 from radpipe.errors import ConfigError
 from radpipe.filters.ibsi_common import FilterSettings, Padding, Triple, checked, named, where_said
-from radpipe.filters.ibsi_fourier import extended, frequencies, multiplied, padded_lengths, radius_squared
+from radpipe.filters.ibsi_fourier import filtered, frequencies, padded_lengths, radius_squared
 from radpipe.typing import FloatArray
 
 
@@ -31,8 +31,7 @@ def apply(voxels: FloatArray, params: SimoncelliSettings, spacing_mm: Triple) ->
     """(z, y, x) -> (z, y, x): the B map, in the image's unit."""
     volume = checked(voxels, params, "simoncelli")
     check_level(volume.shape, params, "simoncelli")
-    whole, inside = extended(volume, params.axes, params.padding)
-    return np.ascontiguousarray(multiplied(whole, params.axes, lambda grid: band(grid, params.level))[inside])
+    return filtered(volume, params.axes, params.padding, lambda grid: band(grid, params.level))
 
 
 def band(grid: Sequence[FloatArray], level: int) -> FloatArray:

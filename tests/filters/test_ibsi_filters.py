@@ -263,15 +263,32 @@ class TestRiesz:
         """Linear and shift-invariant: on a periodic image the order of the two does not matter."""
         voxels, order = noise(9, 11, 13), (1, 1, 0)
         direct = filtered("riesz_log", voxels, sigma=2.4, order=order, padding="periodic")
-        turned = ibsi_fourier.multiplied(voxels, (0, 1, 2), lambda grid: ibsi_riesz.transfer(grid, order))
+        turned = ibsi_fourier.filtered(voxels, (0, 1, 2), "periodic", lambda grid: ibsi_riesz.transfer(grid, order))
         assert_allclose(direct, filtered("log", turned, sigma=2.4, padding="periodic"), atol=1e-12)
+
+    @pytest.mark.parametrize("padding", ["nearest", "mirror"])
+    def test_of_log_is_that_of_the_padded_image(self, padding):
+        """Padding first, then both filters on the whole as a periodic image: written out, it is the same."""
+        voxels, far = noise(12, 13, 14), 6
+        widths = [(n // 2, n - n // 2) for n in voxels.shape]
+        # Nearest goes on without end; the Laplacian then needs its own reach beyond the padding.
+        more = padded(voxels, [(low + far, high + far) for low, high in widths], padding)
+        log = filtered("log", more, sigma=1.5, unit="voxel", padding="zero")[far:-far, far:-far, far:-far]
+        expected = ibsi_fourier.filtered(log, (0, 1, 2), "periodic", lambda grid: ibsi_riesz.transfer(grid, (1, 1, 0)))[
+            6:18, 6:19, 7:21
+        ]
+        assert_allclose(
+            filtered("riesz_log", voxels, sigma=1.5, unit="voxel", padding=padding, order=(1, 1, 0)), expected, atol=1e-12
+        )
 
     def test_zeros_reach_as_far_as_the_kernel(self):
         """On an image smaller than the kernel the padding grows with the kernel: nothing comes around from the other side."""
         voxels = noise(6, 6, 6)
         by_hand = np.pad(voxels, 8)  # 4 sigma
         log = filtered("log", by_hand, sigma=2.0, unit="voxel", padding="zero")
-        turned = ibsi_fourier.multiplied(log, (0, 1, 2), lambda grid: ibsi_riesz.transfer(grid, (1, 0, 0)))[8:14, 8:14, 8:14]
+        turned = ibsi_fourier.filtered(log, (0, 1, 2), "periodic", lambda grid: ibsi_riesz.transfer(grid, (1, 0, 0)))[
+            8:14, 8:14, 8:14
+        ]
         assert_allclose(filtered("riesz_log", voxels, sigma=2.0, unit="voxel", padding="zero"), turned, atol=1e-12)
 
 
@@ -283,7 +300,9 @@ class TestFourier:
         grid = np.meshgrid(*[ibsi_fourier.frequencies(n) for n in shape], indexing="ij")
         values = ibsi_riesz.transfer(grid, (1, 2, 0)) * (1.0 + grid[0] + 0.3 * grid[2])
         expected = np.fft.ifftn(np.fft.fftn(voxels) * values).real
-        ours = ibsi_fourier.multiplied(voxels, (0, 1, 2), lambda g: ibsi_riesz.transfer(g, (1, 2, 0)) * (1.0 + g[0] + 0.3 * g[2]))
+        ours = ibsi_fourier.filtered(
+            voxels, (0, 1, 2), "periodic", lambda g: ibsi_riesz.transfer(g, (1, 2, 0)) * (1.0 + g[0] + 0.3 * g[2])
+        )
         assert_allclose(ours, expected, atol=1e-12)
 
     def test_grid_of_the_consensus(self):
@@ -365,6 +384,10 @@ def test_a_single_plane_is_refused_in_3d_by_name(name):
     with pytest.raises(GeometryError, match=rf"the {name} filter cannot run in 3D on \(1, 8, 8\) voxels") as caught:
         filtered(name, noise(1, 8, 8))
     assert caught.value.hint == f"Set dimension: 2D for {name}."
+    flat = {"laws": {"kernels": "L5E5"}, "wavelet": {"subband": "LH"}}.get(name, {"order": (1, 0)} if "riesz" in name else {})
+    filtered(name, noise(1, 8, 8), dimension="2D", **flat)
+    with pytest.raises(GeometryError, match=rf"the {name} filter cannot run in 2D on \(4, 1, 8\) voxels"):
+        filtered(name, noise(4, 1, 8), dimension="2D", **flat)
 
 
 @pytest.mark.parametrize("name", IBSI_FILTERS)

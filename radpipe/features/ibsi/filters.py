@@ -88,7 +88,7 @@ def _needed(shape: tuple[int, ...], box: Box, reach: int | None, axes: tuple[int
     for axis, (n, side) in enumerate(zip(shape, box, strict=True)):
         first, last, _ = side.indices(n)
         far = 0 if axis not in axes else n if reach is None or padding == "periodic" else reach
-        # Filters in 3D want two voxels along every axis, of which there are two or the whole image has one.
+        # Filters want two voxels along every axis; where the image has one, they say so.
         start = max(0, min(first - far, n - 2) if axis in axes else first)
         stop = min(n, max(last + far, start + 2) if axis in axes else last)
         around.append(slice(start, stop))
