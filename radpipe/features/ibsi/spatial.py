@@ -1,8 +1,8 @@
 """Moran's I and Geary's C of a region, exactly, without going over all pairs of voxels.
 
 Both are sums over pairs of voxels of a weight (one over their distance) times a product of something of the one and something of
-the other. The weight depends on the offset only, so the sum over the partners of every voxel is a convolution of the region's
-box with the weights of all offsets, and a Fourier transform does it in n log n.
+the other. The weight depends on the offset only, so such a sum is one over frequencies of the Fourier transforms of the
+region's box, padded to twice its size, and of the weights of all offsets: n log n steps.
 Moran 1950, doi:10.1093/biomet/37.1-2.17; Geary 1954, doi:10.2307/2986645.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from radpipe.features.region import bounding_box
@@ -32,19 +33,26 @@ def autocorrelation(voxels: FloatArray, mask: BoolVolume, spacing_mm: tuple[floa
         return math.nan, math.nan
     scaled = (values - values.mean()) / deviation
     shape = [fft.next_fast_len(2 * size - 1, real=True) for size in inside.shape]
-    weights = fft.rfftn(_inverse_distances(inside.shape, shape, spacing_mm), overwrite_x=True)
+    # Weights are the same for an offset and its opposite, so their transform is real.
+    weights = fft.rfftn(_inverse_distances(inside.shape, shape, spacing_mm), overwrite_x=True).real.copy()
+    weights *= 2.0 / math.prod(shape)
+    weights[..., 0] *= 0.5  # a real transform keeps one of each two opposite frequencies, but these have none
+    if shape[2] % 2 == 0:
+        weights[..., -1] *= 0.5
 
-    def weighted_sums(of: FloatArray) -> FloatArray:
-        """Of each voxel: the sum over all voxels of weight times ``of``."""
+    def transformed(of: FloatArray) -> NDArray[np.complex128]:
         field = np.zeros(inside.shape)
         field[inside] = of
-        back = fft.irfftn(fft.rfftn(field, shape) * weights, shape)
-        return np.asarray(back[tuple(slice(size) for size in inside.shape)][inside])
+        return np.asarray(fft.rfftn(field, shape))
 
-    partners = weighted_sums(np.ones(n))
-    total = float(partners.sum())
-    products = float(scaled @ weighted_sums(scaled))
-    squares = float((scaled * scaled) @ partners)
+    # Sum over pairs of w a b = sum over frequencies of W A conj(B) (Parseval).
+    everywhere = transformed(np.ones(n))
+    total = float(np.vdot(weights, everywhere.real**2 + everywhere.imag**2))
+    squared = transformed(scaled * scaled)
+    squares = float(np.vdot(weights, squared.real * everywhere.real + squared.imag * everywhere.imag))
+    del squared, everywhere
+    centred = transformed(scaled)
+    products = float(np.vdot(weights, centred.real**2 + centred.imag**2))
     spread = float(scaled @ scaled)
     moran = n / total * products / spread
     # Sum of w (a - b)^2 = 2 (sum of w a^2 - sum of w a b), the weights being symmetric.
@@ -53,12 +61,16 @@ def autocorrelation(voxels: FloatArray, mask: BoolVolume, spacing_mm: tuple[floa
 
 
 def _inverse_distances(box: tuple[int, ...], shape: list[int], spacing_mm: tuple[float, float, float]) -> FloatArray:
-    """(shape) 1 / distance in mm of every offset within the box, negative ones wrapped to the end; 0 for no offset."""
-    squared = np.zeros(shape)
-    for axis, (size, length, step) in enumerate(zip(box, shape, spacing_mm, strict=True)):
-        offset = np.arange(length)
-        offset = np.where(offset < size, offset, offset - length)
-        along = (offset * step) ** 2.0
-        squared += along.reshape([-1 if a == axis else 1 for a in range(3)])
+    """(shape) 1 / distance in mm of every offset within the box, negative ones wrapped to the end; 0 for no offset.
+
+    Offsets longer than the box get the weight of its end; no two voxels lie so far apart.
+    """
+    squared = np.zeros(box)
+    for axis, (size, step) in enumerate(zip(box, spacing_mm, strict=True)):
+        squared += ((np.arange(size) * step) ** 2.0).reshape([-1 if a == axis else 1 for a in range(3)])
     squared[0, 0, 0] = np.inf
-    return np.asarray(1.0 / np.sqrt(squared))
+    offsets = [
+        np.minimum(np.minimum(np.arange(length), length - np.arange(length)), size - 1)
+        for size, length in zip(box, shape, strict=True)
+    ]
+    return np.asarray((1.0 / np.sqrt(squared))[np.ix_(*offsets)])
