@@ -141,17 +141,30 @@ def write_nifti(path: str | os.PathLike[str], voxels: Volume, grid: Grid, *, slo
 
     slope : what a reader multiplies the stored numbers with. ValueError for a dtype NIfTI does not have.
     """
-    codes = {np.dtype(name): code for code, name in _DTYPES.items()}
     plain = np.ascontiguousarray(voxels, voxels.dtype.newbyteorder("<"))
-    if voxels.dtype.newbyteorder("=") not in codes:
-        raise ValueError(f"NIfTI has no data type {voxels.dtype}")
     if voxels.shape != grid.shape:
         raise ValueError(f"voxels {voxels.shape} do not fill the grid {grid.shape}")
+    content = header(voxels.dtype, grid, slope=slope)
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        if Path(path).suffix == ".gz":
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+                packed.write(content)
+                packed.write(plain.data)
+        else:
+            file.write(content)
+            file.write(plain.data)
+
+
+def header(dtype: np.dtype, grid: Grid, *, slope: float = 1.0) -> bytes:
+    """All that stands before the voxels of a file in little-endian ``dtype``; ValueError for a dtype NIfTI does not have."""
+    codes = {np.dtype(name): code for code, name in _DTYPES.items()}
+    if dtype.newbyteorder("=") not in codes:
+        raise ValueError(f"NIfTI has no data type {dtype}")
     fields = np.zeros((), _FIELDS.newbyteorder("<"))
     fields["sizeof_hdr"] = HEADER_BYTES
     fields["dim"] = (3, *grid.shape[::-1], 1, 1, 1, 1)
-    fields["datatype"] = codes[voxels.dtype.newbyteorder("=")]
-    fields["bitpix"] = 8 * voxels.dtype.itemsize
+    fields["datatype"] = codes[dtype.newbyteorder("=")]
+    fields["bitpix"] = 8 * dtype.itemsize
     fields["pixdim"] = (1, *grid.spacing_mm[::-1], 0, 0, 0, 0)
     fields["vox_offset"] = _FIRST_VOXEL
     fields["scl_slope"] = slope
@@ -161,12 +174,4 @@ def write_nifti(path: str | os.PathLike[str], voxels: Volume, grid: Grid, *, slo
     lps_to_ras = np.array([-1.0, -1.0, 1.0])
     fields["srow"] = np.column_stack([columns, grid.origin_mm]) * lps_to_ras[:, None]
     fields["magic"] = b"n+1"
-    content = fields.tobytes() + bytes(4)
-    with atomic_write(path) as temporary, open(temporary, "wb") as file:
-        if Path(path).suffix == ".gz":
-            with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-                packed.write(content)
-                packed.write(plain.data)
-        else:
-            file.write(content)
-            file.write(plain.data)
+    return fields.tobytes() + bytes(4)
