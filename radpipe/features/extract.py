@@ -42,9 +42,9 @@ def _extract(image: Image, mask: Mask, settings: FeatureSettings, threads: int, 
         row = through_pyradiomics(image, mask, settings)
         return Extraction(row, {name: "zero-divisor" for name, value in row.items() if not math.isfinite(value)})
     if settings.feature_set == "ibsi":
-        from radpipe.features.ibsi.extract import extract_ibsi
+        from radpipe.features.ibsi.extract import measure_ibsi
 
-        return Extraction(extract_ibsi(image, mask, settings.ibsi_parameters))
+        return measure_ibsi(image, mask, settings.ibsi_parameters)
     parameters = settings.parameters
     loaded = load(image, mask, parameters.setting)
     measured = _measured(loaded, parameters, threads)

@@ -125,8 +125,8 @@ def _as_number(ones: BoolVolume, *, rotate: bool) -> FloatArray:
 def _told(prefix: str, settings: FilterSettings) -> str:
     axis = "zyx"[settings.force2Ddimension]
     return (
-        f"local binary patterns ({settings.lbp2DMethod}) of {settings.lbp2DSamples} neighbours at {settings.lbp2DRadius:g} voxels "
-        f"in the planes across {axis}"
+        f"local binary patterns ({settings.lbp2DMethod}) of {settings.lbp2DSamples} neighbours (radius {settings.lbp2DRadius:g}, "
+        f"in voxels) in the planes across {axis}"
     )
 
 

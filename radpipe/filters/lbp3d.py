@@ -244,10 +244,11 @@ def _coefficients(scene: Scene, margin: int) -> tuple[FloatArray, float]:
 
 
 def _told(prefix: str, settings: FilterSettings) -> str:
-    where = f"the 3D local binary patterns at {settings.lbp3DIcosphereRadius:g} voxels"
+    radius = f"(radius {settings.lbp3DIcosphereRadius:g}, in voxels)"
     if prefix == "lbp-3D-k":
-        return f"the kurtosis of the neighbours' intensities at {settings.lbp3DIcosphereRadius:g} voxels"
-    return f"the norm of {where} in spherical harmonics of degree {int(prefix.removeprefix('lbp-3D-m')) - 1}"
+        return f"the kurtosis of the neighbours' intensities {radius}"
+    degree = int(prefix.removeprefix("lbp-3D-m")) - 1
+    return f"the norm of the 3D local binary patterns {radius} in spherical harmonics of degree {degree}"
 
 
 LBP3D = ImageType(prefixes, respond, _told, keeps_unit=False)

@@ -145,7 +145,7 @@ def _from_table(context: Context) -> StageResult:
     context.write(tables.FOLD_FEATURES, [])
     dictionary = [
         {"name": name, "image_type": "", "family": "", "feature": name, "ibsi": "", "unit": "", "meaning": "made elsewhere",
-         "convention": "user", "source": path.name, "settings_key": ""}
+         "convention": "user", "source": path.name, "other_name": "", "settings": "", "settings_key": ""}
         for name in names
     ]  # fmt: skip
     context.write(tables.FEATURE_DICTIONARY, dictionary, csv=True)

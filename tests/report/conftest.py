@@ -118,7 +118,8 @@ def build(plan: Plan) -> ReportInputs:
     ]  # fmt: skip
     dictionary = [
         {"name": f, "image_type": "original", "family": f.split("_")[1], "feature": f.split("_")[2], "ibsi": "", "unit": "mm3" if "Volume" in f else "1",
-         "meaning": "What this feature measures, in one sentence that a clinician can read.", "convention": "pyradiomics", "source": "radpipe 0.1.0", "settings_key": "0" * 16}
+         "meaning": "What this feature measures, in one sentence that a clinician can read.", "convention": "pyradiomics", "source": "radpipe 0.1.0", "other_name": "",
+         "settings": "{}", "settings_key": "0" * 16}
         for f in FEATURES
     ]  # fmt: skip
     table: dict[str, Any] = {
