@@ -35,9 +35,12 @@ def ibsi(data: Path, out: Path, phase: str | None, markdown: bool, quiet: bool) 
     Prints how many pass in each configuration and family, and the worst miss in tolerances (1 is the edge of passing).
     Exit status: 0 all pass, 3 some do not, 2 files are missing.
     """
+    from radpipe.errors import RunError
     from radpipe.stages import ibsi as stage
     from radpipe.stages._progress import Progress
 
+    if not out.absolute().parent.is_dir():  # before the work, not after it
+        raise RunError("its folder does not exist.", hint="Make the folder, or choose another --out.", path=out)
     sources = stage.SOURCES if phase is None else _PHASES[phase]
     rows = stage.run(data, sources=sources, progress=Progress(quiet=quiet))
     stage.write(rows, out)

@@ -27,7 +27,6 @@ from radpipe.stages._progress import Progress
 
 TABLES = {
     "features": "ibsi1/ibsi1_reference_values.csv",
-    "maps": "ibsi2/phase1_tests.csv",
     "statistics": "ibsi2/reference_feature_values.csv",
 }
 SOURCES = ("IBSI 1", "IBSI 2 phase 1", "IBSI 2 phase 2")

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from radpipe.cli.ibsi import ibsi
-from radpipe.errors import FileProblem
+from radpipe.errors import FileProblem, RunError
 from radpipe.stages import ibsi as stage
 
 ROW = stage.Compliance("IBSI 2 phase 2", "1.A", "none", "Mean", "stat_mean", "", -47.2, -47.0, 4.6, True)
@@ -66,6 +66,14 @@ def test_a_value_out_of_tolerance_is_told_and_fails(monkeypatch, tmp_path):
     assert "FAILED IBSI 2 phase 2 1.A Mean: -52, reference -47, tolerance 4.6" in result.output
     assert "IBSI 2 phase 2: 1 of 2 within tolerance." in result.output
     assert [line.rsplit(",", 1)[1] for line in out.read_text().splitlines()] == ["pass", "yes", "no"]
+
+
+def test_a_table_that_cannot_be_written_is_told_before_the_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(stage, "run", lambda *_, **__: pytest.fail("it worked first"))
+    with pytest.raises(RunError, match="its folder does not exist"):
+        CliRunner().invoke(
+            ibsi, ["--data", str(tmp_path), "--out", str(tmp_path / "none/t.csv")], standalone_mode=False, catch_exceptions=False
+        )
 
 
 def test_the_summary_counts_and_takes_the_worst():
