@@ -79,7 +79,17 @@ def radpipe() -> Call:
     return call
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """A CSV as rows of text."""
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+@pytest.fixture
+def inside(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """The command within this process, for what ends before any case: (exit status, standard output, standard error)."""
+    from radpipe.cli.main import main
+
+    def call(*arguments: object, cwd: Path) -> tuple[int, str, str]:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["radpipe", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return call

@@ -172,10 +172,10 @@ def test_radpipes_own_manifest_in_three_formats(lesions, radpipe, tmp_path: Path
 def test_workers_schedulers_and_order_change_no_byte(lesions, radpipe, tmp_path: Path) -> None:
     cases = lesions.table("cases.csv", [lesions.row(name) for name in "dbca"])
     made = []
-    for name, options in {"one": QUICK, "two": ("--scheduler", "processes", "-w", 2), "dask": ("-w", 2)}.items():
+    for name, options in {"one": QUICK, "dask": ("-w", 2)}.items():
         radpipe("extract", cases, "-o", tmp_path / f"{name}.csv", *options)
         made.append((tmp_path / f"{name}.csv").read_bytes())
-    assert made[0] == made[1] == made[2]
+    assert made[0] == made[1]
     assert [row["ID"] for row in rows_of(tmp_path / "one.csv")] == list("dbca")
 
 
@@ -300,7 +300,7 @@ def test_a_killed_run_carries_on_to_the_same_bytes(lesions, radpipe, tmp_path: P
         (["-o", "file/out.csv"], "its folder does not exist"),
     ],
 )
-def test_what_stops_before_the_first_case(lesions, radpipe, options: list[str], words: str) -> None:
+def test_what_stops_before_the_first_case(lesions, inside, options: list[str], words: str) -> None:
     folder = lesions.folder
     (folder / "tab.yaml").write_text("setting:\n\tbinWidth: 5\n")
     (folder / "twice.yaml").write_text("setting: {binWidth: 5, binWidth: 6}\n")
@@ -309,8 +309,8 @@ def test_what_stops_before_the_first_case(lesions, radpipe, options: list[str], 
     (folder / "file").write_text("")
     lesions.table("cases.csv", [lesions.row("a")])
     before = set(os.listdir(folder))
-    done = radpipe("extract", "cases.csv", "-o", "out.csv", *options, check=2, cwd=folder)
-    assert words in done.stderr and done.stdout == ""
+    status, out, err = inside("extract", "cases.csv", "-o", "out.csv", *options, cwd=folder)
+    assert status == 2 and words in err and out == ""
     assert set(os.listdir(folder)) == before
 
 
@@ -324,15 +324,23 @@ def test_what_stops_before_the_first_case(lesions, radpipe, options: list[str], 
         ("Image,Mask,diagnostics_Versions_Numpy", "is a result"),
     ],
 )
-def test_tables_that_are_no_list_of_cases(lesions, radpipe, header: str, words: str) -> None:
+def test_tables_that_are_no_list_of_cases(lesions, inside, header: str, words: str) -> None:
     (lesions.folder / "cases.csv").write_text(header + "\n" + ",".join("x" * len(header.split(","))) + "\n")
-    assert words in radpipe("extract", "cases.csv", "-o", "out.csv", check=2, cwd=lesions.folder).stderr
+    status, _, err = inside("extract", "cases.csv", "-o", "out.csv", cwd=lesions.folder)
+    assert status == 2 and words in err
 
 
-def test_wrong_usage(lesions, radpipe) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cases.csv"], "needs a file to write"),
+        (["a_image.nii.gz"], "no mask is named"),
+        (["nothere.csv", "-o", "o.csv"], "does not exist"),
+        (["none.csv", "-o", "o.csv"], "names no case"),
+    ],
+)
+def test_wrong_usage(lesions, inside, arguments: list[str], words: str) -> None:
     lesions.table("cases.csv", [lesions.row("a")])
-    assert "needs a file to write" in radpipe("extract", "cases.csv", check=2, cwd=lesions.folder).stderr
-    assert "no mask is named" in radpipe("extract", "a_image.nii.gz", check=2, cwd=lesions.folder).stderr
-    assert "does not exist" in radpipe("extract", "nothere.csv", "-o", "o.csv", check=2, cwd=lesions.folder).stderr
     (lesions.folder / "none.csv").write_text("Image,Mask\n")
-    assert "names no case" in radpipe("extract", "none.csv", "-o", "o.csv", check=2, cwd=lesions.folder).stderr
+    status, _, err = inside("extract", *arguments, cwd=lesions.folder)
+    assert status == 2 and words in err
