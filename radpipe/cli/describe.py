@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 
@@ -27,22 +28,35 @@ def _features() -> Rows:
     from radpipe.features.config import FeatureSettings
     from radpipe.features.dictionary import feature_dictionary
 
-    for row in feature_dictionary(FeatureSettings()):
+    yield from _told(feature_dictionary(FeatureSettings()))
+
+
+def _told(rows: list[dict[str, Any]]) -> Rows:
+    for row in rows:
         unit = "" if row["unit"] in ("", "1") else f" [{row['unit']}]"
         yield row["name"], f"{row['meaning']}{unit}{' IBSI ' + row['ibsi'] if row['ibsi'] else ''}"
 
 
-def _filters() -> Rows:
-    from radpipe.features.parameters import IMAGE_TYPES
+def _ibsi() -> Rows:
+    from radpipe.features.config import FeatureSettings
+    from radpipe.features.dictionary import feature_dictionary
 
+    yield from _told(feature_dictionary(FeatureSettings(feature_set="ibsi")))
+
+
+def _filters() -> Rows:
+    from radpipe.core.registry import lookup
+    from radpipe.filters.ibsi_registry import IBSI_FILTERS
+    from radpipe.filters.registry import IMAGE_TYPES
+    from radpipe.filters.settings import FilterSettings
+
+    example = FilterSettings(sigma=(1.0,))
     for name in IMAGE_TYPES:
-        own = name == "Original"
-        yield (
-            name,
-            "The image as it is; both engines."
-            if own
-            else "A filtered image; features: {engine: pyradiomics} (make pyradiomics).",
-        )
+        kind = lookup(IMAGE_TYPES, name, "image type")
+        prefixes = kind.prefixes(example)
+        told = kind.told(prefixes[0], example)
+        yield f"{name} (imageType)", f"{told[0].upper()}{told[1:]}. Columns: {', '.join(f'{prefix}_*' for prefix in prefixes)}."
+    yield from ((f"{name} (feature_set: ibsi, filter)", text) for name, text in _of_registry(IBSI_FILTERS))
 
 
 def _networks() -> Rows:
@@ -86,7 +100,7 @@ def _workflow() -> Rows:
 
 
 TOPICS: dict[str, Callable[[], Rows]] = {
-    "features": _features, "filters": _filters, "networks": _networks, "models": _models, "selectors": _selectors, "tests": _tests,
+    "features": _features, "ibsi": _ibsi, "filters": _filters, "networks": _networks, "models": _models, "selectors": _selectors, "tests": _tests,
     "workflow": _workflow,
 }  # fmt: skip
 

@@ -15,18 +15,18 @@ REASONS = {
 }
 """Code -> what it says to a reader. A NaN is undefined for that reason; any other value is the one the definition sets there."""
 
-# What PyRadiomics sets where its formula has no value (IBSI leaves these undefined): family -> features.
+# What PyRadiomics sets where its formula has no value: family -> features. (The IBSI set's rules: features/ibsi/reasons.py.)
 _SET_WHERE_ONE_INTENSITY = {"firstorder": ("Skewness", "Kurtosis")}
 _SET_WHERE_ONE_LEVEL = {"glcm": ("Correlation", "MCC", "Imc1", "Imc2"), "ngtdm": ("Contrast", "Busyness")}
 _SET_WHERE_NO_DIFFERENCE = {"ngtdm": ("Coarseness", "Strength")}
 _FLAT_COARSENESS = 1e6
-_OF_PAIRS = {"glcm", "cm", "ngtdm", "ngt", "glrlm", "rlm"}
+_OF_PAIRS = {"glcm", "ngtdm", "glrlm"}
 
 
 def reasons(family: str, values: Mapping[str, float], *, one_intensity: bool, one_level: bool) -> dict[str, str]:
     """feature -> code of :data:`REASONS`, for every value of one family that is no measurement.
 
-    family : as in column names ("glcm", "cm-3D-avg"). values : all of the family's features of one region, by name.
+    family : as in column names ("glcm"). values : all of the family's features of one region, by name.
     one_intensity, one_level : whether the region's voxels have a single intensity, a single grey level.
     """
     found: dict[str, str] = {}
@@ -43,8 +43,6 @@ def reasons(family: str, values: Mapping[str, float], *, one_intensity: bool, on
 
 
 def _why(family: str, one_intensity: bool, one_level: bool) -> str:
-    if family.partition("-")[0] in _OF_PAIRS:
+    if family in _OF_PAIRS:
         return "one-level" if one_level else "no-neighbours"
-    if one_intensity:
-        return "one-intensity"
-    return "one-level" if one_level and family == "ih" else "zero-divisor"
+    return "one-intensity" if one_intensity else "zero-divisor"

@@ -11,10 +11,13 @@ import pandas as pd
 import pytest
 
 from radpipe.cli.describe import TOPICS
+from radpipe.cli.main import COMMANDS
 from radpipe.config import load_workflow
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
 from radpipe.features.registry import FAMILIES
+from radpipe.filters.ibsi_registry import IBSI_FILTERS
+from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.io.volumes import write_image, write_mask
 
 
@@ -27,14 +30,15 @@ def call(*arguments: object, cwd: Path | None = None, check: int = 0) -> str:
 
 def test_help_names_every_command_and_the_exit_status() -> None:
     text = call("--help")
-    assert [word for word in ("run", "stage", "init", "describe", "Exit status") if word not in text] == []
+    assert [word for word in (*COMMANDS, "Exit status") if word not in text] == []
 
 
 @pytest.mark.parametrize(
     ("topic", "words"),
     [
         ("features", [*(f"original_{family}_" for family in FAMILIES if family != "shape2D"), "mm"]),
-        ("filters", ["Original", "Wavelet"]),
+        ("ibsi", ["original_morph_", "original_cm-3D-mrg_JointMaximum", "IBSI GYBY"]),
+        ("filters", [*IMAGE_TYPES, *IBSI_FILTERS, "log-sigma-1-0-mm-3D_*"]),
         ("networks", ["unet3d", "plaincnn3d"]),
         ("models", ["ann", "cnn3d", "logistic", "xgboost"]),
         ("selectors", ["tree"]),
@@ -48,7 +52,7 @@ def test_describe_lists_what_can_be_chosen(topic: str, words: list[str]) -> None
 
 
 def test_every_topic_is_tested_above() -> None:
-    assert set(TOPICS) == {"features", "filters", "networks", "models", "selectors", "tests", "workflow"}
+    assert set(TOPICS) == {"features", "ibsi", "filters", "networks", "models", "selectors", "tests", "workflow"}
 
 
 def test_a_wrong_command_and_a_missing_file_are_said_without_a_traceback(tmp_path: Path) -> None:
