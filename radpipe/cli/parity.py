@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import tempfile
@@ -67,7 +68,7 @@ def parity(old: Path, cohort: Path, params: Path | None, out: Path | None, worke
     if differing:
         click.echo(f"{'feature':<58} {'cases':>5}  largest difference, of the old value")
         for name, cases_off, worst in differing[:_SHOWN]:
-            click.echo(f"{name:<58} {cases_off:>5}  {worst:.3g}")
+            click.echo(f"{name:<58} {cases_off:>5}  {'in one table only' if math.isinf(worst) else format(worst, '.3g')}")
         if len(differing) > _SHOWN:
             click.echo(f"... and {len(differing) - _SHOWN} more features" + ("" if out else "; -o FILE.csv has all of them"))
     compared = replay.count("same", "differs")

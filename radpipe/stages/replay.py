@@ -48,7 +48,10 @@ class Replay:
         return sum(entry["verdict"] in verdicts for entry in self.entries)
 
     def by_feature(self) -> list[tuple[str, int, float]]:
-        """(feature, cases that differ, the largest difference as a share of the old value), the worst first."""
+        """(feature, cases that differ, the largest difference as a share of the old value), the worst first.
+
+        Infinite, and last, where only one table has the feature, or one of the two values is none.
+        """
         found: dict[str, list[float]] = defaultdict(list)
         for entry in self.entries:
             if entry["verdict"] == "differs":
@@ -56,7 +59,7 @@ class Replay:
             elif entry["verdict"] in ("only old", "only new"):
                 found[entry["feature"]].append(math.inf)
         listed = [(name, len(shares), max(shares)) for name, shares in found.items()]
-        return sorted(listed, key=lambda item: (-item[2], item[0]))
+        return sorted(listed, key=lambda item: (math.isinf(item[2]), -item[2], item[0]))
 
 
 def read_old(path: Path) -> OldTable:
