@@ -55,7 +55,7 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
 
 
 def patterns(planes: FloatArray, margin: int, start: tuple[int, int], samples: int, radius: float, method: str) -> FloatArray:
-    """(n, rows, columns) of the patterns' numbers; the variance is NaN where it is 0.
+    """(n, rows, columns) of the patterns' numbers; NaN beside a hole in the image, and where a variance is 0.
 
     planes : (n, rows + 2 margin, columns + 2 margin). start : row and column of the first voxel in the whole image; weights of
     interpolation are rounded as they are there, for a neighbour as bright as the centre is told by the last digit.
@@ -75,8 +75,22 @@ def patterns(planes: FloatArray, margin: int, start: tuple[int, int], samples: i
         variance[variance == 0] = np.nan
         return variance
     ones = np.empty((samples, *shape), bool)
+    hole = np.zeros(shape, bool)
+    whole = bool(np.isfinite(planes).all())
     for k in range(samples):
-        ones[k] = _at(planes, margin, start, down[k], right[k]) - centre >= 0
+        with np.errstate(invalid="ignore"):
+            neighbour = _at(planes, margin, start, down[k], right[k])
+            ones[k] = neighbour - centre >= 0
+        if not whole:
+            hole |= ~np.isfinite(neighbour)
+    found = _numbers(ones, method)
+    found[hole] = np.nan  # a hole in the image is not dark
+    return found
+
+
+def _numbers(ones: BoolVolume, method: str) -> FloatArray:
+    """The pattern of ones (samples, ...) as a number (...)."""
+    samples = len(ones)
     if method in ("default", "ror"):
         return _as_number(ones, rotate=method == "ror")
     changes = np.count_nonzero(ones[1:] != ones[:-1], axis=0)

@@ -67,6 +67,7 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
         norms[:, chunk] = (
             two_norms(ones, harmonics) if settings.lbp3DLevels == 2 else _norms(ones, degrees, harmonics, settings.lbp3DLevels)
         )
+        norms[:, start + np.flatnonzero(~np.isfinite(around).all(axis=1))] = np.nan  # a hole in the image is not dark
     yield from zip(prefixes(settings), [*norms, kurtosis], strict=True)
 
 
@@ -148,11 +149,11 @@ def two_norms(ones: BoolArray, harmonics: ComplexArray) -> FloatArray:
 
 def _kurtosis(around: NDArray[Any]) -> FloatArray:
     """Excess kurtosis of every row; NaN where its values are equal but for rounding."""
-    mean = around.mean(axis=1, keepdims=True)
-    squares = (around - mean) ** 2
-    m2 = squares.mean(axis=1)
-    m4 = (squares**2).mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
+        mean = around.mean(axis=1, keepdims=True)
+        squares = (around - mean) ** 2
+        m2 = squares.mean(axis=1)
+        m4 = (squares**2).mean(axis=1)
         return np.asarray(np.where(m2 <= (np.finfo(m2.dtype).resolution * mean[:, 0]) ** 2, np.nan, m4 / m2**2.0) - 3)
 
 
@@ -195,7 +196,8 @@ class Sampler:
         nearby = np.empty((len(self._steps), len(places)))
         for row, step in zip(nearby, self._steps, strict=True):
             np.take(flat, first + step, out=row, mode="clip")
-        sampled = np.ascontiguousarray((self._matrix @ nearby).T)
+        with np.errstate(invalid="ignore"):  # a hole in the image nearby
+            sampled = np.ascontiguousarray((self._matrix @ nearby).T)
         if self._dtype.kind == "f":
             doubtful = np.abs(sampled - centres[:, None]) <= _DOUBT * self._scale
             alike = sampled.max(axis=1) - sampled.min(axis=1) <= _ALIKE * self._scale

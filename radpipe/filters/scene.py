@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,8 +35,9 @@ class Scene:
 
     @cached_property
     def largest(self) -> float:
-        """The largest |intensity| of the whole image; NaN where the image has a NaN anywhere."""
-        return max(abs(float(self.voxels.min())), abs(float(self.voxels.max())))
+        """The largest |intensity| of the whole image; NaN where the image has a NaN or an infinity anywhere."""
+        found = max(abs(float(self.voxels.min())), abs(float(self.voxels.max())))
+        return found if math.isfinite(found) else math.nan
 
     def around(self, margin: int) -> tuple[Volume, Box]:
         """(the box with a margin as far as the image goes, the box within it)."""
