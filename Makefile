@@ -6,7 +6,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo demo-full test test-slow lint parity pyradiomics benchmarks schemas constraints clean
+.PHONY: help demo demo-full test test-slow lint parity pyradiomics ibsi benchmarks schemas docs constraints clean
 
 help:
 	@echo 'make demo         install, then the main job: workflows/sts_pet.yaml -> runs/sts_pet/report.html'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test-slow    the tests that take minutes: repeated kills, poison cases, simulations, whole-pipeline permutations'
 	@echo 'make pyradiomics  the optional extra, built from source (needs a C compiler)'
 	@echo 'make parity       radpipe beside the installed pyradiomics, feature by feature'
+	@echo 'make ibsi         the reference values of IBSI 1 and 2 recomputed from RADPIPE_DATA'
 	@echo 'make benchmarks   how fast, side by side with peers'
 	@echo 'make lint         ruff, mypy, import contracts'
 
@@ -42,12 +43,18 @@ pyradiomics: $(VENV)/.runtime
 parity: $(VENV)/.dev
 	$(BIN)/python tests/reference/make_pyradiomics_oracle.py --compare
 
+ibsi: $(VENV)/.runtime
+	$(BIN)/radpipe ibsi --data $(or $(RADPIPE_DATA),../shared/data)
+
 benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/features.py
 
 schemas: $(VENV)/.runtime
 	$(BIN)/python -m radpipe.core.tables data_schema
 	$(BIN)/python -m radpipe.config data_schema
+
+docs: $(VENV)/.runtime
+	$(BIN)/python tools/make_docs.py
 
 # The pinned versions, remade from what is installed now.
 constraints: $(VENV)/.dev
