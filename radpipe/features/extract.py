@@ -10,6 +10,7 @@ import numpy as np
 from radpipe.core.image import Image, Mask
 from radpipe.errors import ConfigError
 from radpipe.features import diagnostics, shape, shape2d
+from radpipe.features._kernels.recursive import recursive_pass
 from radpipe.features.config import FeatureSettings
 from radpipe.features.extraction import Extraction
 from radpipe.features.images import SHAPES, column_names, measured_images
@@ -85,7 +86,9 @@ def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extractio
             )
     if any(family not in SHAPES for family in wanted):
         mask = np.ascontiguousarray(loaded.inside[box])
-        for prefix, values, codes in measured_images(Scene(readable(loaded.voxels), box, mask, spacing), parameters, threads):
+        for prefix, values, codes in measured_images(
+            Scene(readable(loaded.voxels), box, mask, spacing, recursive_pass), parameters, threads
+        ):
             add(prefix, values, codes)
     return Extraction({name: row[name] for name in column_names(parameters)}, why)
 
