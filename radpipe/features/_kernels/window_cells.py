@@ -1,0 +1,148 @@
+"""What the windows of voxel-wise maps share: the places of a window, and sixteen formulas over level and size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
+
+EPS = np.spacing(1.0)  # PyRadiomics adds it inside its logarithms
+EPS_BITS = EPS / np.log(2.0)
+
+
+@kernel
+def window_places(shape: IntArray, radius: IntArray, border: int) -> tuple[IntArray, IntArray]:
+    """(source, target) of a window's voxels in memory order, int64 each.
+
+    source : relative to the centre, in a flat volume of ``shape`` (z, y, x). target : in a flat cube that holds the window
+    with ``border`` voxels around it. radius : (3,), 0 along the axis that force2D leaves out.
+    """
+    rows = 2 * (radius[1] + border) + 1
+    columns = 2 * (radius[2] + border) + 1
+    n = (2 * radius[0] + 1) * (2 * radius[1] + 1) * (2 * radius[2] + 1)
+    source = np.empty(n, np.int64)
+    target = np.empty(n, np.int64)
+    k = 0
+    for z in range(-radius[0], radius[0] + 1):
+        for y in range(-radius[1], radius[1] + 1):
+            for x in range(-radius[2], radius[2] + 1):
+                source[k] = (z * shape[1] + y) * shape[2] + x
+                target[k] = ((z + radius[0] + border) * rows + y + radius[1] + border) * columns + x + radius[2] + border
+                k += 1
+    return source, target
+
+
+@kernel
+def times_log(most: int) -> FloatArray:
+    """n log2(n) of n = 0 .. most."""
+    n = np.arange(most + 1).astype(np.float64)
+    n[0] = 1.0
+    return n * np.log2(n)
+
+
+@kernel
+def numbered(level: int, number: LevelArray, tone: FloatArray, distinct: int) -> int:
+    """The number of a level among those of the window, from 1; ``distinct`` + 1 where it is new, 0 for level 0.
+
+    number : (Ng + 1,), 0 for levels not met yet. tone : receives level number k at k. Without a branch, which no processor
+    could predict.
+    """
+    place = np.uint64(level)
+    known = int(number[place])
+    k = distinct + 1 if (known == 0) & (level != 0) else known
+    number[place] = k
+    tone[np.uint64(k)] = level
+    return k
+
+
+@kernel
+def level_size(
+    kind: LevelArray,
+    size: LevelArray,
+    weight: FloatArray,
+    n: int,
+    tone: FloatArray,
+    logs: FloatArray,
+    code: LevelArray,
+    by_level: FloatArray,
+    by_size: FloatArray,
+    cells: FloatArray,
+    out: FloatArray,
+) -> None:
+    """The sixteen numbers of :func:`~radpipe.features._kernels.levelsize.level_size_features`, of a list that is not counted yet.
+
+    kind, size, weight : of the first n things; equal pairs may occur any number of times. tone : the level of each kind.
+    NaN throughout where n is 0. logs : of :func:`times_log` where all weights are 1, else empty. The rest is room, all 0 before
+    and after: by_level (kinds + 1,), by_size (largest size + 1,), cells (their product); code (n,) may hold anything.
+    """
+    if n == 0:
+        out[:] = np.nan
+        return
+    width = np.uint64(by_size.size)
+    total = level_sum = size_sum = 0.0
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    for t in range(n):
+        k = np.uint64(kind[t])
+        place = k * width + np.uint64(size[t])
+        code[t] = place
+        w = weight[t]
+        by_level[k] += w
+        by_size[np.uint64(size[t])] += w
+        cells[place] += w
+        i = tone[k]
+        j = float(size[t])
+        i2 = i * i
+        j2 = j * j
+        high = w * i2
+        low = w / i2
+        small = 1.0 / j2
+        total += w
+        level_sum += w * i
+        size_sum += w * j
+        s0 += w * small
+        s1 += w * j2
+        s2 += low
+        s3 += high
+        s4 += low * small
+        s5 += high * small
+        s6 += low * j2
+        s7 += high * j2
+    counting = logs.size > 0
+    level_uniformity = size_uniformity = entropy = 0.0
+    different = 0.0
+    for t in range(n):  # a sum is taken where it is met first, and cleared
+        k = np.uint64(kind[t])
+        x = by_level[k]
+        by_level[k] = 0.0
+        level_uniformity += x * x
+        x = by_size[np.uint64(size[t])]
+        by_size[np.uint64(size[t])] = 0.0
+        size_uniformity += x * x
+        place = np.uint64(code[t])
+        x = cells[place]
+        cells[place] = 0.0
+        if counting:
+            entropy += logs[np.uint64(np.int64(x))]
+            different += min(x, 1.0)
+        elif x > 0.0:
+            p = x / total
+            entropy -= p * np.log2(p + EPS)
+    if counting:
+        entropy = np.log2(total) - entropy / total - different * EPS_BITS
+    square = total * total
+    out[0] = s0 / total
+    out[1] = s1 / total
+    out[2] = level_uniformity / total
+    out[3] = level_uniformity / square
+    out[4] = size_uniformity / total
+    out[5] = size_uniformity / square
+    out[6] = total / size_sum
+    out[7] = max(total * s3 - level_sum * level_sum, 0.0) / square
+    out[8] = max(total * s1 - size_sum * size_sum, 0.0) / square
+    out[9] = entropy
+    out[10] = s2 / total
+    out[11] = s3 / total
+    out[12] = s4 / total
+    out[13] = s5 / total
+    out[14] = s6 / total
+    out[15] = s7 / total

@@ -1,0 +1,165 @@
+"""GLDM and NGTDM of every voxel's window, from one pass over the neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
+from radpipe.features._kernels.window_cells import level_size, numbered, times_log, window_places
+
+GLDM_NAMES = (
+    "DependenceEntropy", "DependenceNonUniformity", "DependenceNonUniformityNormalized", "DependenceVariance",
+    "GrayLevelNonUniformity", "GrayLevelVariance", "HighGrayLevelEmphasis", "LargeDependenceEmphasis",
+    "LargeDependenceHighGrayLevelEmphasis", "LargeDependenceLowGrayLevelEmphasis", "LowGrayLevelEmphasis",
+    "SmallDependenceEmphasis", "SmallDependenceHighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis",
+)  # fmt: skip
+NGTDM_NAMES = ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength")
+_GLDM_ORDER = np.array((9, 4, 5, 8, 2, 7, 11, 1, 15, 14, 10, 0, 13, 12))  # where each stands in level_size's sixteen
+
+
+@kernel
+def window_neighbourhood(
+    flat: LevelArray,
+    centres: IntArray,
+    shape: IntArray,
+    radius: IntArray,
+    n_levels: int,
+    offsets: IntArray,
+    alpha: int,
+    gldm: FloatArray,
+    ngtdm: FloatArray,
+) -> None:
+    """gldm (centres, 14), ngtdm (centres, 5) : the features of :data:`GLDM_NAMES` and :data:`NGTDM_NAMES` of the window around
+    every centre; NaN where nothing is in it. A table of no rows is left out.
+
+    flat, shape, radius : as for :func:`~radpipe.features._kernels.window_runs.window_runs`. offsets : (n, 3) to all neighbours,
+    in both directions; one that reaches past the window finds nothing there. alpha : gldm_a.
+    """
+    with_gldm = len(gldm) > 0
+    with_ngtdm = len(ngtdm) > 0
+    reach = min(np.abs(offsets).max(), 2 * radius.max())
+    source, target = window_places(shape, radius, reach)
+    most = source.size
+    side = 2 * (radius + reach) + 1
+    steps = np.empty(len(offsets), np.int64)
+    n_steps = 0
+    for offset in offsets:
+        if (np.abs(offset) <= 2 * radius).all():
+            steps[n_steps] = (offset[0] * side[1] + offset[1]) * side[2] + offset[2]
+            n_steps += 1
+    near = np.int32(min(alpha, n_levels))
+    outside = np.int32(-1 - n_levels)  # further from every level than near
+    first = target[0]
+    span = (target[most - 1] - first) // 32 * 32 + 32  # whole vectors; what lies between and behind the window's rows is not used
+    cube = np.full(2 * first + span, outside, np.int32)
+    dependent = np.empty(span, np.int32)
+    total = np.empty(span, np.int32)
+    around = np.empty(span, np.int32)
+    kind = np.empty(most + 1, np.int32)
+    size = np.empty(most + 1, np.int32)
+    difference = np.empty(most + 1)
+    weight = np.ones(most)
+    code = np.empty(most, np.int32)
+    number = np.zeros(n_levels + 1, np.int32)
+    tone = np.empty(min(most, n_levels) + 1)
+    by_level = np.zeros(tone.size)
+    by_size = np.zeros(n_steps + 2)
+    cells = np.zeros(by_level.size * by_size.size)
+    share = np.empty(tone.size)
+    spread = np.empty(tone.size)
+    logs = times_log(most)
+    sixteen = np.empty(16)
+    for row in range(centres.size):
+        for k in range(most):
+            here = flat[np.uint64(centres[row] + source[k])]
+            cube[np.uint64(target[k])] = here if here else outside
+        if with_gldm:
+            dependent[:] = 1
+            for s in range(n_steps):
+                start = np.uint64(first + steps[s])
+                for v in range(span):
+                    gap = np.int32(cube[np.uint64(first) + np.uint64(v)] - cube[start + np.uint64(v)])
+                    dependent[v] += np.int32(abs(gap) <= near)
+        if with_ngtdm:
+            total[:] = 0
+            around[:] = 0
+            for s in range(n_steps):
+                start = np.uint64(first + steps[s])
+                for v in range(span):
+                    other = cube[start + np.uint64(v)]
+                    total[v] += max(other, np.int32(0))
+                    around[v] += np.int32(other > 0)
+        n = 0
+        distinct = 0
+        for k in range(most):
+            here = max(cube[np.uint64(target[k])], np.int32(0))
+            own = numbered(here, number, tone, distinct)
+            distinct = max(distinct, own)
+            kind[n] = own
+            inner = np.uint64(target[k] - first)
+            if with_gldm:
+                size[n] = dependent[inner]
+            if with_ngtdm:
+                # without a neighbour total is 0 and the level is multiplied by 0
+                difference[n] = abs(here - total[inner] / max(around[inner], 1)) * min(around[inner], 1)
+            n += here != 0
+        for k in range(1, distinct + 1):
+            number[np.uint64(tone[k])] = 0
+        if with_gldm:
+            level_size(kind, size, weight, n, tone, logs, code, by_level, by_size, cells, sixteen)
+            for f in range(14):
+                gldm[row, f] = sixteen[_GLDM_ORDER[f]]
+        if with_ngtdm:
+            _tones(kind, difference, n, tone, distinct, share, spread, ngtdm[row])
+
+
+@kernel
+def _tones(
+    kind: LevelArray,
+    difference: FloatArray,
+    n: int,
+    tone: FloatArray,
+    distinct: int,
+    p: FloatArray,
+    s: FloatArray,
+    out: FloatArray,
+) -> None:
+    """The five of :data:`NGTDM_NAMES`, of n voxels. tone : the level of each kind, 1 .. distinct. p, s : room of tone's size.
+
+    Sums over pairs of levels that are made of whole numbers are taken apart, and are exact; Busyness keeps PyRadiomics' sum of
+    |i p(i) - j p(j)|, which is 0, or not, by rounding.
+    """
+    if n == 0:
+        out[:] = np.nan
+        return
+    p[: distinct + 1] = 0.0
+    s[: distinct + 1] = 0.0
+    for t in range(n):
+        own = np.uint64(kind[t])
+        p[own] += 1.0
+        s[own] += difference[t]
+    sum_ci = sum_cii = sum_i = sum_ii = all_differences = weighted = 0.0
+    for k in range(1, distinct + 1):
+        i = tone[k]
+        count = p[k]
+        sum_i += i
+        sum_ii += i * i
+        sum_ci += count * i
+        sum_cii += count * i * i
+        all_differences += s[k]
+        p[k] = count / n
+        weighted += p[k] * s[k]
+    busy = 0.0
+    complexity = 0.0
+    for a in range(2, distinct + 1):
+        for b in range(1, a):
+            busy += abs(p[a] * tone[a] - p[b] * tone[b])
+            complexity += abs(tone[a] - tone[b]) * (p[a] * s[a] + p[b] * s[b]) / (p[a] + p[b])
+    voxels = float(n)
+    variance = (voxels * sum_cii - sum_ci * sum_ci) / (voxels * voxels)
+    strength = (distinct * sum_cii - 2.0 * sum_ci * sum_i + voxels * sum_ii) / voxels
+    out[0] = weighted / (2.0 * busy) if busy != 0.0 else 0.0
+    out[1] = 1.0 / weighted if weighted != 0.0 else 1e6
+    out[2] = 2.0 * complexity / voxels
+    out[3] = 2.0 * variance * all_differences / voxels / (distinct * (distinct - 1.0)) if distinct > 1 else 0.0
+    out[4] = 2.0 * strength / all_differences if all_differences != 0.0 else 0.0

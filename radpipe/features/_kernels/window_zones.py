@@ -1,0 +1,136 @@
+"""GLSZM of every voxel's window."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
+from radpipe.features._kernels.window_cells import level_size, numbered, times_log, window_places
+
+NAMES = (
+    "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelZoneEmphasis",
+    "LargeAreaEmphasis", "LargeAreaHighGrayLevelEmphasis", "LargeAreaLowGrayLevelEmphasis", "LowGrayLevelZoneEmphasis",
+    "SizeZoneNonUniformity", "SizeZoneNonUniformityNormalized", "SmallAreaEmphasis", "SmallAreaHighGrayLevelEmphasis",
+    "SmallAreaLowGrayLevelEmphasis", "ZoneEntropy", "ZonePercentage", "ZoneVariance",
+)  # fmt: skip
+Codes: TypeAlias = NDArray[np.uint16]
+_ORDER = np.array((2, 3, 7, 11, 1, 15, 14, 10, 4, 5, 0, 13, 12, 9, 6, 8))  # where each stands in level_size's sixteen
+
+
+@kernel
+def window_zones(
+    flat: LevelArray, centres: IntArray, shape: IntArray, radius: IntArray, n_levels: int, offsets: IntArray, out: FloatArray
+) -> None:
+    """out (centres, 16) : the features of :data:`NAMES` of the window around every centre; NaN where nothing is in it.
+
+    flat, shape, radius : as for :func:`~radpipe.features._kernels.window_runs.window_runs`. offsets : (n, 3) of distance 1, one
+    of each opposite pair, those that point forward in memory; at most 13.
+
+    Which earlier neighbours of a voxel are of its level is found once for all windows, as one bit each; a window takes off
+    those beyond its border, and joins what is left (union-find in memory order, the root of a zone is its first voxel).
+    """
+    source, _ = window_places(shape, radius, 0)
+    most = source.size
+    n_offsets = len(offsets)
+    start = centres.min() + source[0]
+    alike = _alike(flat, start, centres.max() + source[most - 1] + 1, shape, offsets)
+    allowed = np.zeros(most, np.int64)
+    back = np.empty(n_offsets, np.int64)
+    back_of = np.zeros(37, np.int64)  # of a single bit; the powers of 2 differ modulo 37
+    apart = 0  # neighbours that do not touch the nearest one; the others of the same level are joined to it already
+    for b in range(n_offsets):
+        back[b] = (offsets[b, 0] * (2 * radius[1] + 1) + offsets[b, 1]) * (2 * radius[2] + 1) + offsets[b, 2]
+        back_of[(1 << b) % 37] = back[b]
+        if np.abs(offsets[b] - offsets[n_offsets - 1]).max() > 1:
+            apart |= 1 << b
+    nearest = 1 << (n_offsets - 1)
+    k = 0
+    for z in range(2 * radius[0] + 1):
+        for y in range(2 * radius[1] + 1):
+            for x in range(2 * radius[2] + 1):
+                for b in range(n_offsets):
+                    fits = z >= offsets[b, 0] and 0 <= y - offsets[b, 1] <= 2 * radius[1]
+                    if fits and 0 <= x - offsets[b, 2] <= 2 * radius[2]:
+                        allowed[k] |= 1 << b
+                k += 1
+    parent = np.empty(most, np.int32)
+    zone = np.empty(most, np.int32)
+    kind = np.empty(most, np.int32)
+    size = np.empty(most, np.int32)
+    weight = np.ones(most)
+    code = np.empty(most, np.int32)
+    number = np.zeros(n_levels + 1, np.int32)
+    tone = np.empty(min(most, n_levels) + 1)
+    by_level = np.zeros(tone.size)
+    by_size = np.zeros(most + 1)
+    cells = np.zeros(by_level.size * by_size.size)
+    logs = times_log(most)
+    sixteen = np.empty(16)
+    for row in range(centres.size):
+        corner = centres[row] - start
+        for k in range(most):
+            root = k
+            parent[k] = k
+            bits = int(alike[np.uint64(corner + source[k])] & allowed[k])
+            if bits & nearest:
+                root = _root(parent, k - back[n_offsets - 1])
+                parent[k] = root
+                bits &= apart
+            while bits:
+                other = _root(parent, k - back_of[np.uint64(bits & -bits) % np.uint64(37)])
+                bits &= bits - 1
+                if other < root:
+                    parent[root] = other
+                    root = other
+                elif root < other:
+                    parent[other] = root
+        found = 0
+        distinct = 0
+        for k in range(most):
+            here = flat[np.uint64(centres[row] + source[k])]
+            if here == 0:
+                continue
+            above = parent[k]
+            if above == k:
+                zone[k] = found
+                own = numbered(here, number, tone, distinct)
+                distinct = max(distinct, own)
+                kind[found] = own
+                size[found] = 1
+                found += 1
+            else:
+                known = zone[np.uint64(above)]
+                zone[k] = known
+                size[np.uint64(known)] += 1
+        for k in range(1, distinct + 1):
+            number[np.uint64(tone[k])] = 0
+        level_size(kind, size, weight, found, tone, logs, code, by_level, by_size, cells, sixteen)
+        for f in range(16):
+            out[row, f] = sixteen[_ORDER[f]]
+
+
+@kernel
+def _alike(flat: LevelArray, start: int, stop: int, shape: IntArray, offsets: IntArray) -> Codes:
+    """uint16 (stop - start,) : bit b where a voxel and the one at minus offsets[b] are of one level, which is not 0."""
+    found = np.zeros(stop - start, np.uint16)
+    for b in range(len(offsets)):
+        step = (offsets[b, 0] * shape[1] + offsets[b, 1]) * shape[2] + offsets[b, 2]
+        bit = np.uint16(1 << b)
+        for place in range(max(start, step), stop):
+            here = flat[place]
+            if here != 0 and here == flat[place - step]:
+                found[place - start] |= bit
+    return found
+
+
+@kernel
+def _root(parent: LevelArray, k: int) -> int:
+    """The first voxel of k's zone, as far as it is known; every second step on the way is shortened."""
+    here = np.uint64(k)
+    while np.uint64(parent[here]) != here:
+        parent[here] = parent[np.uint64(parent[here])]
+        here = np.uint64(parent[here])
+    return int(parent[here])
