@@ -126,25 +126,23 @@ def two_norms(ones: BoolArray, harmonics: ComplexArray) -> FloatArray:
     The functions of orders 1 and -1 are each other's negative conjugate, so of a sum over orders the imaginary parts cancel and
     the real parts of the two are the same number.
     """
-    constant, axial = harmonics[0, 0].real, np.ascontiguousarray(harmonics[:, 2].real)
-    sums = np.zeros((4, ones.shape[0]))
-    part = np.empty(ones.shape[0])
-    weights = (np.full(len(axial), constant), axial, harmonics[:, 3].real, harmonics[:, 3].imag)
-    for corner, of_corner in zip(ones.T.astype(np.float64), zip(*weights, strict=True), strict=True):
-        for total, weight in zip(sums, of_corner, strict=True):
-            total += np.multiply(corner, weight, out=part)
-    level, turning = sums[0], sums[2] + 1j * sums[3]
-    squares = np.zeros((2, ones.shape[0]))
-    same = (level * constant) ** 2
-    for spherical, z in zip(harmonics[:, 3], axial, strict=True):
-        squares[0] += same
-        side = (turning * spherical).real  # as complex numbers, for numpy rounds their product only once where the processor can
-        np.multiply(sums[1], z, out=part)
-        part += side
-        part += side
-        part *= part
-        squares[1] += part
-    return np.sqrt(squares)
+    constant: FloatArray = harmonics[:, 0].real
+    alike = np.concatenate([[0.0], np.cumsum(constant)])  # of degree 0: as many times the constant as there are ones
+    same = (alike * constant[0]) ** 2
+    level = np.zeros_like(same)
+    for _ in range(len(harmonics)):
+        level += same
+    turned = ones.T.astype(np.float64, order="C")  # (corners, voxels); sums over the first axis run one after the other
+    axial, right, up = (
+        (turned * part[:, None]).sum(axis=0) for part in (harmonics[:, 2].real, harmonics[:, 3].real, harmonics[:, 3].imag)
+    )
+    # As complex numbers, for numpy rounds their product only once where the processor can.
+    side = ((right + 1j * up)[None] * harmonics[:, 3, None]).real
+    rebuilt = np.multiply(axial[None], harmonics[:, 2, None].real, out=turned)
+    rebuilt += side
+    rebuilt += side
+    rebuilt *= rebuilt
+    return np.asarray(np.sqrt(np.stack([level[np.count_nonzero(ones, axis=1)], rebuilt.sum(axis=0)])))
 
 
 def _kurtosis(around: NDArray[Any]) -> FloatArray:
@@ -197,16 +195,19 @@ class Sampler:
         for row, step in zip(nearby, self._steps, strict=True):
             np.take(flat, first + step, out=row, mode="clip")
         with np.errstate(invalid="ignore"):  # a hole in the image nearby
-            sampled = np.ascontiguousarray((self._matrix @ nearby).T)
-        if self._dtype.kind == "f":
-            doubtful = np.abs(sampled - centres[:, None]) <= _DOUBT * self._scale
-            alike = sampled.max(axis=1) - sampled.min(axis=1) <= _ALIKE * self._scale
-            doubtful |= alike[:, None]
-            result = sampled.astype(self._dtype)
-        else:
-            limits = np.iinfo(self._dtype)
-            doubtful = np.abs(sampled - np.floor(sampled) - 0.5) <= _DOUBT * self._scale
-            result = np.clip(np.trunc(sampled + np.copysign(0.5, sampled)), limits.min, limits.max).astype(self._dtype)
+            sampled = nearby.T @ self._matrix.T
+            if self._dtype.kind == "f":
+                result = sampled.astype(self._dtype)
+                alike = sampled.max(axis=1) - sampled.min(axis=1) <= _ALIKE * self._scale
+                sampled -= centres[:, None]
+                doubtful = np.abs(sampled, out=sampled) <= _DOUBT * self._scale
+                doubtful[alike] = True
+            else:
+                limits = np.iinfo(self._dtype)
+                rounded = np.rint(sampled)  # but for halves, which are in doubt
+                sampled -= rounded
+                doubtful = np.abs(sampled, out=sampled) >= 0.5 - _DOUBT * self._scale
+                result = np.clip(rounded, limits.min, limits.max, out=rounded).astype(self._dtype)
         voxel, corner = np.nonzero(doubtful)
         if voxel.size:
             result[voxel, corner] = self._exact(places[voxel] + self._corners[corner])
