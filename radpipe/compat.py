@@ -5,8 +5,7 @@
     row = extractor.execute("image.nrrd", "mask.nrrd")
 
 Names, settings, order and values are PyRadiomics 3.0.1's. What differs on purpose: a setting that PyRadiomics would pass over
-in silence (a typo) is an error, as is a region it would give no features for; feature maps (``voxelBased=True``), 2D images
-and DICOM folders are refused.
+in silence (a typo) is an error, as is a region it would give no features for; 2D images and DICOM folders are refused.
 """
 
 from __future__ import annotations
@@ -177,15 +176,12 @@ class RadiomicsFeatureExtractor:
         label_channel: int | None = None,
         voxelBased: bool = False,
     ) -> OrderedDict[str, Any]:
-        """``diagnostics_*`` (unless switched off), then the features as 0-d arrays, in PyRadiomics' order.
+        """``diagnostics_*`` (unless switched off), then the features, in PyRadiomics' order: as 0-d arrays, or with ``voxelBased``
+        as SimpleITK images (64-bit) of the region's box and kernelRadius around it.
 
         imageFilepath, maskFilepath : a file (NIfTI, NRRD, MetaImage) or a 3D SimpleITK image. label, label_channel : over the
         settings'. ExtractionError (a ValueError) where the case cannot be used, saying why and what to do.
         """
-        if voxelBased:
-            raise ExtractionError(
-                "feature maps (voxelBased=True) are not in radpipe yet.", hint="Use voxelBased=False, or PyRadiomics for maps."
-            )
         own = {"label": _plain(label), "label_channel": _plain(label_channel)}
         settings, classes = self._checked(own)
         try:
@@ -193,7 +189,12 @@ class RadiomicsFeatureExtractor:
             reading = reading_of(settings.params)
             channel = 0 if reading.label_channel is None else reading.label_channel
             pair = matched(image, _labels_of(maskFilepath, channel), reading, diagnostics=self._provenance)
-            found = measured(pair, settings, own)
+            if voxelBased:
+                from radpipe.stages.maps import maps_of
+
+                found = {**maps_of(pair, settings, own), "features": {}}
+            else:
+                found = measured(pair, settings, own)
         except RadpipeError as error:
             raise _refused(error) from error
         row: OrderedDict[str, Any] = OrderedDict(found["diagnostics"])
@@ -202,6 +203,13 @@ class RadiomicsFeatureExtractor:
         for name, value in found["features"].items():
             if name.rsplit("_", 2)[1] in classes:
                 row[name] = np.array(value)
+        if voxelBased:
+            from radpipe.features.resample import to_itk
+
+            for name in found["maps"].columns:
+                if name.rsplit("_", 2)[1] in classes:
+                    image_out = found["maps"].cropped(name)
+                    row[name] = to_itk(image_out.voxels, image_out.grid)
         return row
 
     @property

@@ -129,8 +129,6 @@ def test_what_it_is_called_with(extractor: RadiomicsFeatureExtractor, folder: Pa
     ):
         with pytest.raises(ValueError, match=words):
             extractor.execute(*arguments)
-    with pytest.raises(ExtractionError, match="feature maps"):
-        extractor.execute(image, mask, voxelBased=True)
 
 
 def test_correct_mask_refuses_a_region_outside_the_image(extractor: RadiomicsFeatureExtractor, folder: Path) -> None:

@@ -47,6 +47,12 @@ class _Extract(click.Command):
 @click.option("--set", "-s", "overrides", multiple=True, metavar="KEY:VALUE", help="A setting over the file's; may be repeated.")
 @click.option("--feature-set", type=click.Choice(["pyradiomics", "ibsi"]), help="Whose features; PyRadiomics' by default.")
 @click.option("--engine", type=click.Choice(["radpipe", "pyradiomics"]), help="radpipe's own by default.")
+@click.option(
+    "--mode", "-m", type=click.Choice(["segment", "voxel"]), default="segment", help="One row a region, or feature maps."
+)
+@click.option("--format", "layout", type=click.Choice(["nrrd", "nifti", "zarr"]), help="Of maps; nrrd by default.")
+@click.option("--stride", type=click.IntRange(1), help="Of maps: a value at every so many voxels along every axis.")
+@click.option("--threads", type=click.IntRange(1), help="That compute one case together; no value depends on it.")
 @click.option("--workers", "-w", type=click.IntRange(1), help="Cases at a time (one per core); of one case alone, threads (1).")
 @click.option("--scheduler", default="local", help="Address of a running Dask scheduler, or 'processes' to do without Dask.")
 @click.option("--case-memory-mb", type=click.FloatRange(min=200), default=3000, show_default=True, help="Memory a case may have.")
@@ -55,14 +61,17 @@ class _Extract(click.Command):
 @click.option(COMPAT, is_flag=True, help="Take PyRadiomics' own command line from here on: see --pyradiomics-compat --help.")
 def extract(
     image: Path, mask: Path | None, params: Path | None, out: Path | None, overrides: tuple[str, ...], feature_set: str | None,
-    engine: str | None, workers: int | None, scheduler: str, case_memory_mb: float, case_timeout_s: float, quiet: bool,
-    pyradiomics_compat: bool,
+    engine: str | None, mode: str, layout: str | None, stride: int | None, threads: int | None, workers: int | None,
+    scheduler: str, case_memory_mb: float, case_timeout_s: float, quiet: bool, pyradiomics_compat: bool,
 ) -> int:  # fmt: skip
     """Features of the region MASK of IMAGE, or of every row of COHORT.csv.
 
     COHORT.csv has the columns image_path and mask_path (label, label_channel), or PyRadiomics' Image and Mask (Label,
     Label_channel); all its columns are copied into the table. Beside FILE.csv stand FILE.dictionary.csv (what every column
     is), FILE.undefined.csv (values that are no measurement, and why) and, where cases failed, FILE.failures.csv.
+
+    With --mode voxel every feature becomes a map, in the folder --out (of a table, a folder for each case in it); kernelRadius,
+    maskedKernel and initValue are given under voxelSetting, or as -s kernelRadius:2. What it will take is shown before it starts.
 
     The same command carries on after an interruption, and computes again only what was edited. Exit status 3: some cases
     failed.
@@ -74,12 +83,25 @@ def extract(
     began = time.monotonic()
     settings = load_settings(params, overrides=overrides, feature_set=feature_set, engine=engine)
     rerun = shlex.join(["radpipe", *sys.argv[1:]])
+    if mode == "voxel":
+        from radpipe.cli.maps import make_maps
+        from radpipe.stages.maps import MapOptions
+
+        here = threads or (workers if mask is not None else None) or 1
+        return make_maps(
+            image, mask, settings, out, MapOptions(layout or "nrrd", stride or 1, here), workers=workers, scheduler=scheduler,
+            limits=Limits(case_memory_mb, case_timeout_s), quiet=quiet,
+        )  # fmt: skip
+    if layout is not None or stride is not None:
+        raise ConfigError("--format and --stride are of feature maps.", hint="Add --mode voxel, or leave them out.")
+    if threads is not None and mask is None:
+        raise ConfigError("--threads is of one case, or of feature maps.", hint="Of a table, say --workers.")
     if out is not None:
         check_output(out)
     if mask is not None:
         cases = single_case(image, mask)
         announce(settings, quiet)
-        measured = measure_here(cases, settings, threads=workers or 1, rerun=rerun)
+        measured = measure_here(cases, settings, threads=threads or workers or 1, rerun=rerun)
     else:
         if image.suffix.lower() != ".csv":
             raise ConfigError(

@@ -2,7 +2,7 @@
 
 Where it differs on purpose: the exit status is 3 where cases failed; an output file is written whole and never appended to
 (one that is there is refused, or replaced with --overwrite); an unknown -s key is an error; nothing is taken from files in
---out-dir; --jobs does not limit itself to the cores; feature maps (--mode voxel) are refused.
+--out-dir; --jobs does not limit itself to the cores (with --mode voxel it is threads of one case after the other).
 """
 
 from __future__ import annotations
@@ -66,10 +66,6 @@ def command(
     from radpipe.stages.parameter_file import load_settings
     from radpipe.stages.tabulate import measure_all, measure_here, store_folder, write_failures
 
-    if mode == "voxel":
-        raise ConfigError(
-            "--mode voxel (feature maps) is not in radpipe yet.", hint="Use --mode segment, or PyRadiomics for maps."
-        )
     batch = input.suffix == ".csv"
     if not batch and mask is None:
         raise ConfigError("the input is no .csv, and no mask is named.", hint="Give the mask as the second argument.", path=input)
@@ -85,7 +81,11 @@ def command(
     rerun = shlex.join(["radpipe", *sys.argv[1:]])
     if out_dir is not None:
         out_dir.mkdir(parents=True, exist_ok=True)
-    if not batch:
+    if mode == "voxel":
+        from radpipe.stages.map_cases import maps_as_pyradiomics
+
+        measured = maps_as_pyradiomics(cases, settings, out_dir or Path("."), threads=jobs, rerun=rerun)
+    elif not batch:
         from radpipe.cli.extract import announce
 
         announce(settings, quiet=verbosity < 3)
@@ -103,9 +103,12 @@ def command(
     columns, rows = batch_rows(cases.columns, measured, path_format(format_path, start.resolve()), skip_nans=skip_nans)
     if unix_path:
         for row in rows:
-            row |= {name: row[name].replace("\\", "/") for name in ("Image", "Mask")}
+            paths = [
+                name for name, value in row.items() if isinstance(value, str) and (name in ("Image", "Mask") or mode == "voxel")
+            ]
+            row |= {name: row[name].replace("\\", "/") for name in paths}
     failures = [item.failure for item in measured if item.failure is not None]
-    if out_dir is not None:
+    if out_dir is not None and mode == "segment":
         for number, row in enumerate(rows, start=1):
             write_bytes(out_dir / f"features_{number}.csv", formatted(list(row), [row], "csv").encode())
     text = formatted(columns, rows, layout)

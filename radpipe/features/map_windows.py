@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from radpipe.core.registry import lookup
 from radpipe.errors import RadpipeError
-from radpipe.features.family import FeatureFamily
+from radpipe.features import glcm
+from radpipe.features._kernels._jit import LevelArray
+from radpipe.features.cells import distance_mm
 from radpipe.features.images import SHAPES
 from radpipe.features.parameters import Parameters, TextureSettings
 from radpipe.features.region import Levels, Region, bin_edges, directions, discretise
-from radpipe.features.registry import FAMILIES
 from radpipe.filters.scene import Scene
 from radpipe.typing import FloatArray, IntArray, Volume
 
@@ -24,12 +25,14 @@ Triple = tuple[int, int, int]
 class Windows:
     """levels : of all voxels that windows may read. ordered : the same for first order, whose edges PyRadiomics computes in float64
     here. values : float64, laid out as ``levels.flat``; NaN where nothing is read. places : (n,) of the centres in ``levels.flat``.
-    reach : (z, y, x), sizes of PyRadiomics' cropped image: offsets as long are left out. own : settings of the image type."""
+    region : of all voxels of the region, centres or not. radius : kernelRadius. reach : (z, y, x), sizes of the image as PyRadiomics
+    crops it; offsets as long are left out. own : settings of the image type."""
 
     levels: Levels
     ordered: Levels
     values: FloatArray
     places: IntArray
+    region: IntArray
     radius: int
     reach: Triple
     own: TextureSettings
@@ -38,6 +41,57 @@ class Windows:
     def flat_axis(self) -> int | None:
         return self.own.force2Ddimension if self.own.force2D else None
 
+    @cached_property
+    def extent(self) -> IntArray:
+        """(3,), kernelRadius; 0 along the axis that force2D leaves out."""
+        return np.array([0 if axis == self.flat_axis else self.radius for axis in range(3)], np.int64)
+
+    @cached_property
+    def shape(self) -> IntArray:
+        """(3,), of ``levels.flat``."""
+        return np.array(self.levels.shape, np.int64)
+
+    @cached_property
+    def single_level(self) -> bool:
+        """Whether all voxels that windows may read are of one level."""
+        return int(self.levels.flat[self.levels.where].min()) == self.levels.n_levels
+
+    @cached_property
+    def steps(self) -> IntArray:
+        """The window's voxels from its centre, in ``levels.flat``, ascending."""
+        z, y, x = (np.arange(-int(reach), int(reach) + 1) for reach in self.extent)
+        return self.levels.steps(np.stack(np.meshgrid(z, y, x, indexing="ij"), axis=-1).reshape(-1, 3))
+
+    @cached_property
+    def pairs(self) -> tuple[IntArray, LevelArray, LevelArray, IntArray]:
+        """GLCM's directions, and the pairs of a window's voxels in each (``window_pairs``).
+
+        Without weightingNorm, directions that have no pair in any window of the region are left out, as in PyRadiomics: there
+        JointAverage is NaN where one of the others has none.
+        """
+        from radpipe.features._kernels.window_cooccurrence import directions_with_pairs, window_pairs
+
+        angles = self.offsets(self.own.distances, both=False)
+        z, y, x = (int(reach) for reach in self.extent)
+        pairs = window_pairs((z, y, x), angles)
+        if self.own.weightingNorm is None:
+            used = directions_with_pairs(self.levels.flat, self.region, self.steps, *pairs[1:]).astype(bool)
+            angles = np.ascontiguousarray(angles[used])
+            pairs = window_pairs((z, y, x), angles)
+        return angles, *pairs[1:]
+
+    def alone(self, place: int) -> Levels:
+        """The window around one voxel as a region of its own, with the same levels."""
+        far = max(self.own.distances)
+        at = np.unravel_index(place, self.levels.shape)
+        window = tuple(slice(int(i - r), int(i + r) + 1) for i, r in zip(at, self.extent, strict=True))
+        inside = self.levels.flat.reshape(self.levels.shape)[window]
+        bordered = np.pad(inside, far)
+        z, y, x = bordered.shape
+        flat = np.ascontiguousarray(bordered).ravel()
+        where = np.flatnonzero(flat).astype(np.int64)
+        return Levels(flat, (z, y, x), where, self.levels.n_levels, inside.shape, self.levels.spacing_mm)
+
     def offsets(self, distances: tuple[int, ...], *, both: bool) -> IntArray:
         """(k, 3) that fit into a window, in PyRadiomics' order; EmptyRoiError where the image itself has none."""
         found = directions(self.reach, distances, self.flat_axis, both=both)
@@ -45,9 +99,18 @@ class Windows:
 
 
 def prepared(
-    prefix: str, values: Volume, scene: Scene, own: TextureSettings, radius: int, border: int, reach: Triple, centres: IntArray
+    prefix: str,
+    values: Volume,
+    scene: Scene,
+    own: TextureSettings,
+    radius: int,
+    border: int,
+    reach: Triple,
+    centres: IntArray,
+    voxels: IntArray,
 ) -> Windows:
-    """values : (n,), of the scene's region in memory order. centres : (n, 3) in the scene's box. RadpipeError: too many grey levels."""
+    """values : (n,), of the scene's voxels in memory order. centres, voxels : (n, 3) in the scene's box; of the maps, and of the region.
+    RadpipeError: too many grey levels."""
     region = Region(values, scene.mask, scene.spacing_mm)
     try:
         levels = discretise(region, bin_edges(values, own.binWidth, own.binCount), border)
@@ -63,8 +126,11 @@ def prepared(
         raise type(error)(f"image type {prefix}: {error.problem}", hint=error.hint, kind=error.kind) from error
     spread = np.full(levels.flat.size, np.nan)
     spread[levels.where] = values
-    places = np.ravel_multi_index(tuple((centres + border).T), levels.shape).astype(np.int64)
-    return Windows(levels, ordered, spread, places, radius, reach, own)
+
+    def places(of: IntArray) -> IntArray:
+        return np.asarray(np.ravel_multi_index(tuple((of + border).T), levels.shape), np.int64)
+
+    return Windows(levels, ordered, spread, places(centres), places(voxels), radius, reach, own)
 
 
 def families_of(parameters: Parameters) -> dict[str, tuple[str, ...]]:
@@ -74,15 +140,109 @@ def families_of(parameters: Parameters) -> dict[str, tuple[str, ...]]:
 
 def measured(windows: Windows, parameters: Parameters, part: slice) -> FloatArray:
     """(features, centres) of a run of the centres: the wanted features of every family, in order."""
-    places = windows.places[part]
+    places = np.ascontiguousarray(windows.places[part])
+    wanted = families_of(parameters)
+    found: dict[str, Found] = {}
+    for family in wanted:
+        if family not in found:
+            found |= _FAMILIES[family](windows, places, wanted)
     rows = []
-    for family, names in families_of(parameters).items():
-        known, found = _FAMILIES[family](windows, places)
-        rows.append(found[:, [known.index(name) for name in names]].T)
+    for family, names in wanted.items():
+        known, values = found[family]
+        rows.append(values[:, [known.index(name) for name in names]].T)
     return np.concatenate(rows)
 
 
+# What each family's kernel is called with.
+
 Found = tuple[tuple[str, ...], FloatArray]
 """(names, (centres, names) float64)."""
+Wanted = Mapping[str, tuple[str, ...]]
 
-_FAMILIES: dict[str, Callable[[Windows, IntArray], Found]] = {}
+
+def _first_order(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
+    from radpipe.features._kernels.window_firstorder import NAMES, window_firstorder
+
+    levels = windows.ordered
+    out = np.empty((places.size, len(NAMES)))
+    volume = float(np.prod(levels.spacing_mm))
+    shift = float(windows.own.voxelArrayShift)
+    window_firstorder(windows.values, levels.flat, places, windows.steps, levels.n_levels, shift, volume, out)
+    return {"firstorder": (NAMES, out)}
+
+
+def _pairs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
+    from radpipe.features._kernels.window_cooccurrence import NAMES, window_glcm
+    from radpipe.features._kernels.window_weighted import window_glcm_weighted
+
+    levels, own = windows.levels, windows.own
+    with_mcc = "MCC" in wanted["glcm"]
+    out = np.full((places.size, len(NAMES)), np.nan)
+    first, second, starts = windows.pairs[1:]
+    if own.weightingNorm is None:
+        window_glcm(
+            levels.flat, places, windows.steps, first, second, starts, levels.n_levels, own.symmetricalGLCM, with_mcc,
+            windows.single_level, True, out,
+        )  # fmt: skip
+        return {"glcm": (NAMES, out)}
+    angles = windows.pairs[0]
+    weights = np.ones(len(angles))
+    if own.weightingNorm != "no_weighting":
+        weights = np.exp(-(distance_mm(angles, levels.spacing_mm, own.weightingNorm) ** 2))
+    doubtful = np.zeros(places.size, np.uint8)
+    window_glcm_weighted(
+        levels.flat, places, windows.steps, first, second, starts, weights, levels.n_levels, own.symmetricalGLCM, with_mcc, out,
+        doubtful,
+    )  # fmt: skip
+    for k in np.flatnonzero(doubtful):
+        values = glcm.compute(windows.alone(places[k]), angles, own.symmetricalGLCM, own.weightingNorm, with_mcc)
+        out[k] = [values[name] for name in NAMES]
+    return {"glcm": (NAMES, out)}
+
+
+def _runs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
+    from radpipe.features._kernels.window_runs import NAMES, window_runs
+
+    levels, norm = windows.levels, windows.own.weightingNorm
+    offsets = windows.offsets((1,), both=False)
+    weights = np.zeros(0)
+    if norm is not None:
+        weights = np.ones(len(offsets)) if norm == "no_weighting" else distance_mm(offsets, levels.spacing_mm, norm)
+    out = np.empty((places.size, len(NAMES)))
+    window_runs(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, weights, out)
+    return {"glrlm": (NAMES, out)}
+
+
+def _zones(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
+    from radpipe.features._kernels.window_zones import NAMES, window_zones
+
+    levels = windows.levels
+    out = np.empty((places.size, len(NAMES)))
+    offsets = windows.offsets((1,), both=False)
+    window_zones(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, out)
+    return {"glszm": (NAMES, out)}
+
+
+def _around(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
+    """GLDM and NGTDM, from the same neighbours."""
+    from radpipe.features._kernels.window_neighbourhood import GLDM_NAMES, NGTDM_NAMES, window_neighbourhood
+
+    levels = windows.levels
+    gldm = np.empty((places.size if "gldm" in wanted else 0, len(GLDM_NAMES)))
+    ngtdm = np.empty((places.size if "ngtdm" in wanted else 0, len(NGTDM_NAMES)))
+    offsets = windows.offsets(windows.own.distances, both=True)
+    window_neighbourhood(
+        levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, windows.own.gldm_a, gldm, ngtdm
+    )
+    return {"gldm": (GLDM_NAMES, gldm), "ngtdm": (NGTDM_NAMES, ngtdm)}
+
+
+_FAMILIES: dict[str, Callable[[Windows, IntArray, Wanted], dict[str, Found]]] = {
+    "firstorder": _first_order,
+    "glcm": _pairs,
+    "gldm": _around,
+    "glrlm": _runs,
+    "glszm": _zones,
+    "ngtdm": _around,
+}
+"""A new family with maps is one function and one line here."""

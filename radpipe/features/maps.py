@@ -92,22 +92,22 @@ class MapPlan:
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
-    """grid, columns, centres, box, initial : as in :class:`MapPlan`. data : (columns, n) float32."""
+    """grid, columns, centres, box, initial : as in :class:`MapPlan`. data : (columns, n), float32 unless float64 was asked for."""
 
     grid: Grid
     columns: tuple[str, ...]
     centres: IntArray
     box: Box
     initial: float
-    data: NDArray[np.float32]
+    data: NDArray[np.floating[Any]]
 
-    def values(self, column: str) -> NDArray[np.float32]:
+    def values(self, column: str) -> NDArray[np.floating[Any]]:
         """(n,) at the centres; NaN where the feature has no value there. ConfigError where there is no such column."""
         return np.asarray(self.data[self._row(column)])
 
     def map(self, column: str) -> Image:
-        """float32 on the whole grid, initValue where there is no centre."""
-        voxels = np.full(self.grid.shape, self.initial, np.float32)
+        """On the whole grid, initValue where there is no centre."""
+        voxels = np.full(self.grid.shape, self.initial, self.data.dtype)
         voxels[tuple(self.centres.T)] = self.values(column)
         return Image(self.grid, voxels)
 
@@ -115,7 +115,7 @@ class FeatureMaps:
         """The same in ``box`` alone: the extent of PyRadiomics' own maps."""
         start = [side.start for side in self.box]
         shape = [side.stop - side.start for side in self.box]
-        voxels = np.full(shape, self.initial, np.float32)
+        voxels = np.full(shape, self.initial, self.data.dtype)
         voxels[tuple((self.centres - start).T)] = self.values(column)
         return Image(self.grid.cropped((start[0], start[1], start[2]), (shape[0], shape[1], shape[2])), voxels)
 
@@ -131,16 +131,23 @@ class FeatureMaps:
 
 
 def extract_maps(
-    image: Image, mask: Mask, settings: FeatureSettings, *, threads: int = 1, stride: int = 1, phase: Triple = (0, 0, 0)
+    image: Image,
+    mask: Mask,
+    settings: FeatureSettings,
+    *,
+    threads: int = 1,
+    stride: int = 1,
+    phase: Triple = (0, 0, 0),
+    dtype: type[np.float32] | type[np.float64] = np.float32,
 ) -> FeatureMaps:
-    """Every feature's map, in memory (4 bytes a value).
+    """Every feature's map, in memory (4 bytes a value; 8 with ``dtype`` float64).
 
     settings : of :func:`radpipe.features.extract.extract`; ``voxelSetting`` holds kernelRadius, maskedKernel, initValue. Shape has
     no maps and is passed over. threads : how many compute at once. stride, phase : see :func:`plan_maps`. No value depends on
     threads, stride or phase. Errors are those of :func:`plan_maps`.
     """
     plan = plan_maps(image, mask, settings, stride=stride, phase=phase)
-    data = np.empty((len(plan.columns), len(plan.centres)), np.float32)
+    data = np.empty((len(plan.columns), len(plan.centres)), dtype)
     for block, values in computed(plan, threads=threads):
         data[plan.rows(block), block.start : block.stop] = values
     return FeatureMaps(plan.grid, plan.columns, plan.centres, plan.box, plan.initial, data)
@@ -226,8 +233,10 @@ class _Source:
         seen = box if voxel.maskedKernel else outer
         inside = loaded.inside[seen] if voxel.maskedKernel else np.ones([side.stop - side.start for side in seen], bool)
         self.scene = Scene(readable(loaded.voxels), seen, np.ascontiguousarray(inside), loaded.grid.spacing_mm)
-        self.reach: Triple = tuple(side.stop - side.start for side in outer)  # type: ignore[assignment]
-        self._centres = centres - [side.start for side in seen]
+        self.reach: Triple = tuple(side.stop - side.start for side in outer)
+        start = [side.start for side in seen]
+        self._centres = centres - start
+        self._voxels = np.argwhere(loaded.inside[box]) + [side.start for side in box] - start
         self._parameters = parameters
         self._lock = Lock()
         self._next = 0
@@ -263,8 +272,10 @@ class _Source:
             if self._next == response + 1:
                 if values.dtype.kind == "f" and not np.isfinite(values).all():
                     return None
-                return prepared(prefix, values, self.scene, own, self._parameters.voxel.kernelRadius, self.border, self.reach,
-                                self._centres)  # fmt: skip
+                return prepared(
+                    prefix, values, self.scene, own, self._parameters.voxel.kernelRadius, self.border, self.reach, self._centres,
+                    self._voxels,
+                )  # fmt: skip
         raise IndexError(response)
 
     def _refuse_undefined(self) -> None:

@@ -88,13 +88,20 @@ class VoxelSettings(_Strict):
     """``voxelSetting``: the keys of feature maps, where every voxel has its own region."""
 
     kernelRadius: int = Field(default=1, gt=0)
-    """Voxels around the voxel that belong to its region (largest component)."""
+    """Voxels around the voxel that belong to its window (largest component); maps take 1 to 5."""
     maskedKernel: bool = True
-    """Only voxels of the region count."""
+    """Only voxels of the region count; false: all voxels of the image around it, and grey levels are counted over them, too."""
     initValue: float = Field(default=0.0, allow_inf_nan=True)
     """Of voxels without a value."""
-    voxelBatch: int | None = Field(default=None, gt=0)
-    """How many voxels are computed together; None: all."""
+    voxelBatch: int | None = Field(default=None, ge=-1)
+    """How many voxels are computed together; no value depends on it. None, or PyRadiomics' -1: radpipe's own choice."""
+
+    @field_validator("voxelBatch")
+    @classmethod
+    def _some(cls, value: int | None) -> int | None:
+        if value == 0:
+            raise ValueError("must be 1 or more (or -1)")
+        return value
 
 
 class ImageSettings(TextureSettings):

@@ -8,41 +8,44 @@ NRRD: https://teem.sourceforge.net/nrrd/format.html. OME-NGFF 0.4 (Zarr version 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from radpipe.core.grid import Grid
 from radpipe.errors import ConfigError
 from radpipe.io import nifti
-from radpipe.io.files import atomic_write, cannot_write
+from radpipe.io.files import cannot_write
 from radpipe.typing import Volume
 
 SUFFIXES = {"nrrd": ".nrrd", "nifti": ".nii.gz"}
 FORMATS = (*SUFFIXES, "zarr")
 ZARR_NAME = "maps.ome.zarr"
 Box = tuple[slice, slice, slice]
-_LEVEL = 6
+_LEVEL = 4
 _CHUNK = (32, 64, 64)
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no time
 _NRRD_TYPES = {"float32": "float", "float64": "double"}
 
 
 def write_map(path: Path, name: str, voxels: Volume, box: Box, grid: Grid, initial: float) -> None:
-    """One map to .nrrd or .nii.gz, atomically.
+    """One map to .nrrd or .nii.gz, whole or not at all as far as a killed process goes; a power cut is for digests to find.
 
     voxels : (z, y, x) float32 or float64, of ``box`` on ``grid``. initial : everywhere else. RunError on a full disk or a missing
     permission.
     """
     plain = np.ascontiguousarray(voxels, voxels.dtype.newbyteorder("<"))
     background = np.asarray(initial, plain.dtype).tobytes()
-    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+    with _replacing(path) as file:
         if path.name.endswith(".nrrd"):
             file.write(nrrd_header(name, voxels.dtype, grid))
             first = b""
@@ -54,6 +57,21 @@ def write_map(path: Path, name: str, voxels: Volume, box: Box, grid: Grid, initi
             file.write(packed)
             crc, size = zlib.crc32(part, crc), size + len(part)
         file.write(b"\x03\x00" + crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"))
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file under a temporary name that takes its own in the end. Bringing hundreds of maps to the disk one by one takes longer
+    than computing them, so that is left to the system."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def nrrd_header(name: str, dtype: np.dtype[Any], grid: Grid) -> bytes:
@@ -137,14 +155,14 @@ class ZarrMaps:
         self._chunks = tuple(min(a, b) for a, b in zip(_CHUNK, grid.shape, strict=True))
         try:
             if not (folder / "0" / ".zarray").is_file():
-                group = zarr.open_group(str(folder), mode="a", zarr_format=2)
+                # The array comes last: where it is, everything before it is, too.
+                group = zarr.open_group(str(folder), mode="w", zarr_format=2, attributes=_metadata(grid, columns, about))
                 # Blosc with Zstandard is what OME-Zarr's own tools write.
                 group.create_array(
                     "0", shape=(len(columns), *grid.shape), chunks=(1, *self._chunks), dtype="<f4", fill_value=float(initial),
-                    compressors=Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE), overwrite=True,
+                    compressors=Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE),
                     chunk_key_encoding={"name": "v2", "separator": "/"},
                 )  # fmt: skip
-                group.attrs.update(_metadata(grid, columns, about))
             self._array = zarr.open_group(str(folder), mode="r+", zarr_format=2)["0"]
         except OSError as error:
             raise cannot_write(folder, error) from error
@@ -152,6 +170,7 @@ class ZarrMaps:
     def write(self, channel: int, voxels: Volume, box: Box) -> None:
         """The map of one channel; voxels : (z, y, x) of ``box``."""
         try:
+            shutil.rmtree(self.folder / "0" / str(channel), ignore_errors=True)  # what a killed process left behind
             self._array[(channel, *box)] = voxels.astype("<f4", copy=False)
         except OSError as error:
             raise cannot_write(self.folder, error) from error

@@ -51,12 +51,19 @@ def case_reading(
 
 def measured(pair: Pair, settings: FeatureSettings, own: dict[str, Any], *, threads: int = 1) -> dict[str, Any]:
     """features, undefined and diagnostics of a pair. own : settings that the case itself gave, for the diagnostics."""
-    from radpipe.features.diagnostics import in_order
     from radpipe.features.extract import extract
 
     extraction = extract(pair.image, pair.mask, settings, threads=threads)
-    found = dict(extraction.diagnostics)
+    found = whole_diagnostics(extraction.diagnostics, pair, own)
+    return {"features": extraction.row, "undefined": extraction.undefined, "diagnostics": found}
+
+
+def whole_diagnostics(of_extraction: dict[str, Any], pair: Pair, own: dict[str, Any]) -> dict[str, Any]:
+    """With what the mask's file and the case itself told; empty where none were asked for."""
+    from radpipe.features.diagnostics import in_order
+
+    found = dict(of_extraction)
     if found:
         found |= pair.diagnostics
         found[_SETTINGS] = {**found[_SETTINGS], **{name: value for name, value in own.items() if value is not None}}
-    return {"features": extraction.row, "undefined": extraction.undefined, "diagnostics": in_order(found)}
+    return in_order(found)

@@ -11,12 +11,14 @@ from pydantic import ValidationError
 
 from radpipe.errors import ConfigError
 from radpipe.features.config import FeatureSettings
+from radpipe.features.parameters import VoxelSettings
 from radpipe.io.mapping import parse_mapping, read_mapping
 
 _OURS = ("engine", "feature_set", "params")  # keys of the workflow's features; any other top-level key is PyRadiomics' or IBSI's
 _LISTS = ("resampledPixelSpacing", "resegmentRange", "distances", "sigma")
 _SWITCHES = (
     "normalize", "preCrop", "resegmentShape", "force2D", "symmetricalGLCM", "additionalInfo", "correctMask", "gradientUseSpacing",
+    "maskedKernel",
 )  # fmt: skip
 
 
@@ -26,7 +28,7 @@ def load_settings(
     """ConfigError names every problem at once, with the file.
 
     path : a PyRadiomics parameter file or the IBSI set's (YAML or JSON), or the ``features`` of a workflow. overrides :
-    ``KEY:VALUE``, over ``setting`` (IBSI: over the top level; dots lead deeper). feature_set, engine : over the file's.
+    ``KEY:VALUE``, over ``setting`` or ``voxelSetting`` (IBSI: over the top level; dots lead deeper). feature_set, engine : over the file's.
     """
     content = read_mapping(path) if path is not None else {}
     chosen: dict[str, Any] = {"params": content}
@@ -65,9 +67,10 @@ def _overridden(params: Mapping[str, Any], overrides: Sequence[str], *, ibsi: bo
         if not colon or not key:
             raise ConfigError(f"-s {text!r} is not KEY:VALUE.", hint="For example: -s binWidth:10")
         value = typed(key, written.strip())
-        place = result if ibsi else result.setdefault("setting", {})
+        section = "voxelSetting" if key in VoxelSettings.model_fields else "setting"
+        place = result if ibsi else result.setdefault(section, {})
         if place is None:  # `setting:` with nothing under it
-            place = result["setting"] = {}
+            place = result[section] = {}
         *above, last = key.split(".") if ibsi else [key]
         for step in above:
             place = place.setdefault(step, {})

@@ -79,7 +79,7 @@ def measure_here(
         except (RadpipeError, MemoryError) as error:
             if isinstance(error, RunError):
                 raise
-            found.append(Measured(case, failure=_failure(case, _facts(error), rerun)))
+            found.append(Measured(case, failure=failure_of(case, _facts(error), rerun)))
     return found
 
 
@@ -134,9 +134,9 @@ def measure_all(
     for case in cases.cases:
         name = str(case.row)
         if case.row in problems:
-            found.append(Measured(case, failure=_failure(case, _facts(problems[case.row]), rerun)))
+            found.append(Measured(case, failure=failure_of(case, _facts(problems[case.row]), rerun)))
         elif name in failed:
-            found.append(Measured(case, failure=_failure(case, failed[name], rerun)))
+            found.append(Measured(case, failure=failure_of(case, failed[name], rerun)))
         else:
             found.append(Measured(case, result=result.done[name].row))
     return found
@@ -197,7 +197,8 @@ def _facts(error: BaseException) -> dict[str, Any]:
     return classify(error)
 
 
-def _failure(case: TableCase, facts: dict[str, Any], rerun: str) -> dict[str, Any]:
+def failure_of(case: TableCase, facts: dict[str, Any], rerun: str) -> dict[str, Any]:
+    """A row of the failures. facts : of an error (:func:`radpipe.stages._child.classify`), or a worker's."""
     # The limits of a case stand in a workflow's `compute`; here they are options.
     hint = (
         facts["hint"].replace("compute.case_memory_mb", "--case-memory-mb").replace("compute.case_timeout_s", "--case-timeout-s")

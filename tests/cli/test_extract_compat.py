@@ -127,7 +127,7 @@ def test_validate_reads_the_files(folder: Path, inside) -> None:
     ("arguments", "words"),
     [
         (["image.nrrd"], "no mask is named"),
-        (["image.nrrd", "mask.nrrd", "-m", "voxel"], "feature maps"),
+        (["image.nrrd", "mask.nrrd", "-m", "voxels"], "Invalid value for '--mode'"),
         (["image.nrrd", "mask.nrrd", "-s", "binwidth:3"], "Did you mean 'binWidth'"),
         (["image.nrrd", "mask.nrrd", "-j", "0"], "Invalid value for '--jobs'"),
         (["image.nrrd", "mask.nrrd", "--formt", "csv"], "No such option"),

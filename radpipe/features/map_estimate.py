@@ -1,0 +1,54 @@
+"""What an extraction of maps will take, told before it starts: measured on a few of its own centres, on this machine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from radpipe.features.map_windows import measured
+from radpipe.features.maps import MapPlan
+
+SAMPLE = 256
+_VALUE_BYTES = 4
+_BACKGROUND = 1.2e-3  # of its bytes is what the packed part of a map without a value takes
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """seconds : of the clock, with the threads asked for. memory_bytes : beyond what the process has before it starts.
+    disk_bytes : at most, while it runs: all maps, and one response's blocks before they become maps. kept_bytes : of it afterwards."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    kept_bytes: int
+
+
+def estimate(plan: MapPlan, *, threads: int = 1, sample: int = SAMPLE) -> Estimate:
+    """Prepares the first response, and measures up to ``sample`` centres spread over the region (compiling the kernels first,
+    where they are not yet; that is not counted)."""
+    began = time.perf_counter()
+    windows = plan.source.windows(0)
+    preparing = time.perf_counter() - began
+    n = len(plan.centres)
+    computing = 0.0
+    if windows is not None:
+        measured(windows, plan.parameters, slice(0, 1))
+        few = slice(0, n, max(1, n // sample))
+        began = time.perf_counter()
+        measured(windows, plan.parameters, few)
+        computing = (time.perf_counter() - began) / len(range(n)[few]) * n
+    responses = len(plan.responses)
+    kept = kept_bytes(len(plan.columns), n, plan.grid.shape)
+    return Estimate(
+        seconds=responses * (preparing + computing / threads),
+        memory_bytes=2 * plan.window_bytes + (threads + 1) * 3 * plan.block * plan.features * 8,
+        disk_bytes=kept + plan.features * n * _VALUE_BYTES,
+        kept_bytes=kept,
+    )
+
+
+def kept_bytes(columns: int, centres: int, shape: tuple[int, int, int]) -> int:
+    """Of all maps on the disk, at most: values do not pack, what lies around them does."""
+    around = int(shape[0] * shape[1] * shape[2] * _VALUE_BYTES * _BACKGROUND) + 2000
+    return columns * (centres * _VALUE_BYTES + around)

@@ -1,0 +1,228 @@
+"""One case's maps on the disk: ``maps.json``, the maps, and blocks of values that are not whole maps yet.
+
+``maps.json`` holds the content key of what the maps are of. A folder with another key, or with files and no ``maps.json``, is
+refused; one with the same key is carried on with: what is there and whole is kept. Blocks and maps are written under a
+temporary name and renamed, so that a killed process leaves nothing that could be taken for a result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radpipe.core.grid import Grid
+from radpipe.errors import RunError
+from radpipe.io.files import atomic_write, cannot_write, write_bytes
+from radpipe.io.maps import SUFFIXES, ZARR_NAME, ZarrMaps, digest_of, write_map
+from radpipe.typing import IntArray, Volume
+
+MANIFEST = "maps.json"
+FORMAT = 1
+_BLOCKS = ".blocks"
+_LOCK = ".lock"
+Box = tuple[slice, slice, slice]
+
+
+class MapFolder:
+    """The folder of one case; a context manager that keeps other processes out of it.
+
+    key : content key of image, mask, settings, layout. layout : nrrd, nifti or zarr. RunError where the folder holds something
+    else, is in use, or may not be written to.
+    """
+
+    def __init__(self, path: Path, key: str, layout: str) -> None:
+        self.path = path
+        self.key = key
+        self.layout = layout
+        self._lock = -1
+        self._manifest: dict[str, Any] = {}
+        self._zarr: ZarrMaps | None = None
+
+    def __enter__(self) -> MapFolder:
+        check_folder(self.path, self.key)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            self._lock = -1
+            raise RunError(
+                "another process is writing maps into this folder.", hint="Wait for it, or name another folder.", path=self.path
+            ) from error
+        found = _read_manifest(self.path)
+        self._manifest = found if found and found.get("key") == self.key else {}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._lock >= 0:
+            with contextlib.suppress(OSError):
+                (self.path / _LOCK).unlink()
+            os.close(self._lock)
+            self._lock = -1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the maps, where an earlier run got as far as to know them."""
+        return tuple(self._manifest.get("columns", ()))
+
+    @property
+    def centres(self) -> int:
+        """Values of a map."""
+        return int(self._manifest.get("centres", 0))
+
+    def begin(
+        self, columns: Sequence[str], centres: IntArray, grid: Grid, box: Box, initial: float, about: Mapping[str, Any]
+    ) -> None:
+        """What the maps are; about : what else a reader of ``maps.json`` should know (JSON values)."""
+        self._centres, self._grid, self._box, self._initial = centres, grid, box, initial
+        same = self._manifest.get("columns") == list(columns) and self._manifest.get("centres") == len(centres)
+        self._manifest = {
+            "format": FORMAT,
+            "key": self.key,
+            "layout": self.layout,
+            "complete": False,
+            **about,
+            "grid": {
+                "size_zyx": list(grid.shape),
+                "spacing_mm_zyx": list(grid.spacing_mm),
+                "origin_mm_lps_xyz": list(grid.origin_mm),
+                "direction_lps": list(grid.direction),
+            },
+            "box_zyx": [[side.start, side.stop] for side in box],
+            "centres": len(centres),
+            "initial": initial if np.isfinite(initial) else str(initial),
+            "columns": list(columns),
+            "maps": dict(self._manifest["maps"]) if same else {},
+        }
+        self._save()
+        try:
+            (self.path / _BLOCKS).mkdir(exist_ok=True)
+            for torn in (*self.path.glob(".*.tmp"), *(self.path / _BLOCKS).glob(".*.tmp")):
+                torn.unlink()
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        if self.layout == "zarr":
+            self._zarr = ZarrMaps(self.path / ZARR_NAME, grid, columns, initial, {"key": self.key, **about})
+
+    # blocks
+
+    def has_block(self, response: int, start: int, shape: tuple[int, int]) -> bool:
+        """Whether that block is there and whole."""
+        try:
+            return np.load(self._block(response, start), mmap_mode="r").shape == shape
+        except (OSError, ValueError):
+            return False
+
+    def write_block(self, response: int, start: int, values: NDArray[Any]) -> None:
+        """(features, n) of the centres from ``start`` on."""
+        with atomic_write(self._block(response, start)) as temporary, open(temporary, "wb") as file:
+            np.save(file, values.astype(np.float32), allow_pickle=False)
+
+    def _block(self, response: int, start: int) -> Path:
+        return self.path / _BLOCKS / f"{response:04d}-{start:010d}.npy"
+
+    # maps
+
+    def written(self, columns: Sequence[str]) -> bool:
+        """Whether all these maps are there with the bytes that were written."""
+        maps = self._manifest.get("maps", {})
+        with contextlib.suppress(OSError):
+            return all(column in maps and digest_of(self._files(column)) == maps[column] for column in columns)
+        return False
+
+    def write_response(self, response: int, columns: Sequence[str], starts: Sequence[int]) -> None:
+        """The maps of one response from its blocks, which are removed."""
+        blocks = [np.load(self._block(response, start), mmap_mode="r") for start in starts]
+        within = tuple((self._centres - [side.start for side in self._box]).T)
+        shape = [side.stop - side.start for side in self._box]
+        for row, column in enumerate(columns):
+            voxels: Volume = np.full(shape, self._initial, np.float32)
+            voxels[within] = np.concatenate([block[row] for block in blocks])
+            if self._zarr is not None:
+                self._zarr.write(self._manifest["columns"].index(column), voxels, self._box)
+            else:
+                write_map(self._file(column), column, voxels, self._box, self._grid, self._initial)
+        for column in columns:
+            self._manifest["maps"][column] = digest_of(self._files(column))
+        self._save()
+        del blocks
+        for start in starts:
+            self._block(response, start).unlink()
+
+    def finish(self) -> None:
+        """All maps are there."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path / _BLOCKS)
+        self._manifest["complete"] = True
+        self._save()
+
+    def _file(self, column: str) -> Path:
+        return self.path / f"{column}{SUFFIXES[self.layout]}"
+
+    def _files(self, column: str) -> list[Path]:
+        if self.layout != "zarr":
+            return [self._file(column)]
+        channel = self._manifest["columns"].index(column)
+        folder = self.path / ZARR_NAME / "0" / str(channel)
+        return sorted(path for path in folder.rglob("*") if path.is_file())
+
+    def _save(self) -> None:
+        write_bytes(self.path / MANIFEST, (json.dumps(self._manifest, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def check_folder(path: Path, key: str) -> None:
+    """RunError where maps of that key may not be written into the folder; one that is not there yet may be made."""
+    if path.exists() and not path.is_dir():
+        raise RunError("this is a file; maps are written into a folder.", hint="Name a folder.", path=path)
+    try:
+        names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    names = {name for name in names if name != _LOCK and not (name.startswith(".") and name.endswith(".tmp"))}
+    if not names:
+        return
+    manifest = _read_manifest(path)
+    if manifest is None:
+        raise RunError(
+            f"the folder holds other files ({', '.join(sorted(names)[:3])}) and no {MANIFEST}; maps are not mixed with them.",
+            hint="Name a new or empty folder.",
+            path=path,
+        )
+    if manifest.get("key") != key:
+        raise RunError(
+            "the folder holds maps of another image, mask, setting, format or version of radpipe; they are not mixed.",
+            hint="Name a new folder, or remove this one.",
+            path=path,
+        )
+
+
+def is_complete(path: Path, key: str) -> bool:
+    """Whether the folder holds all maps of that key, as they were written."""
+    manifest = _read_manifest(path)
+    if manifest is None or manifest.get("key") != key or not manifest.get("complete"):
+        return False
+    with MapFolder(path, key, manifest["layout"]) as folder:
+        return folder.written(folder.columns)
+
+
+def _read_manifest(path: Path) -> dict[str, Any] | None:
+    """None where there is none, or it is none of radpipe's."""
+    try:
+        content = json.loads((path / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) and content.get("format") == FORMAT else None
