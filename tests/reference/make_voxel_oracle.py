@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE))
 
 import voxel_cases as cases  # noqa: E402 (beside this file)
-from make_pyradiomics_oracle import ready  # noqa: E402
+from make_pyradiomics_oracle import from_itk, ready  # noqa: E402, F401 (tests ask here)
 
 ORACLE = HERE / "voxel_oracle.npz"
 WORK = HERE.parents[1] / "build" / "voxel_oracle"

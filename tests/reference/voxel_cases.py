@@ -18,7 +18,7 @@ CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm")
 REAL = ("brain1_part", "STS_010_PET_part")
 PHANTOMS = ("lumps", "few_levels", "flat", "one_plane")
 _PARTS = {  # (z, y, x): start and stop of the part of the region that is kept
-    "brain1_part": ((11, 16), (105, 115), (175, 186)),
+    "brain1_part": ((11, 16), (104, 114), (184, 196)),
     "STS_010_PET_part": None,  # found below: around the region's middle
 }
 _MARGIN = 4
