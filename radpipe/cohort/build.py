@@ -35,6 +35,7 @@ def read_manifest(
     source: Path,
     splits: SplitSettings | None = None,
     with_images: bool = True,
+    default_label: int = 1,
 ) -> tuple[pd.DataFrame, list[RadpipeError]]:
     """A manifest as text -> (rows ready for the check of their files, one error for every row that is not).
 
@@ -42,10 +43,11 @@ def read_manifest(
     base : the folder that relative paths start from. source : the manifest, for messages.
     splits : the good rows must suffice for its folds; without it, for two.
     with_images : False where a table of features made elsewhere takes the images' place; columns of files may then be missing.
+    default_label : of cases whose label is not given.
     Returned rows: case_id, patient_id, modality, image_path and mask_path (as written), label, outcome (class index), then
     the clinical columns (float64, or text; NaN where empty). Raises CohortError for what concerns the manifest as a whole.
     """
-    table = _Manifest(frame, settings, with_images)
+    table = _Manifest(frame, settings, with_images, default_label)
     problems = table.missing_columns()
     if problems or not len(frame):
         raise _refusal(problems or ["it has no rows."], [], source)
@@ -106,8 +108,9 @@ _ROW_DTYPES = {
 class _Manifest:
     """The columns of a manifest by radpipe's names."""
 
-    def __init__(self, frame: pd.DataFrame, settings: CohortSettings, with_images: bool = True) -> None:
+    def __init__(self, frame: pd.DataFrame, settings: CohortSettings, with_images: bool = True, default_label: int = 1) -> None:
         self.settings = settings
+        self.default_label = default_label
         self.with_images = with_images
         self.numbers = list(frame.index) if frame.index.name == "row" else list(range(2, len(frame) + 2))
         self.raw = {str(name): _cells(frame[name]) for name in frame.columns}
@@ -159,7 +162,7 @@ class _Manifest:
             *(self.columns[name] for name in ("case_id", "image_path", "mask_path", "label")), strict=True
         ):
             if image and mask:
-                key = (os.path.normpath(base / image), os.path.normpath(base / mask), str(_label(label)))
+                key = (os.path.normpath(base / image), os.path.normpath(base / mask), str(_label(label, self.default_label)))
                 seen[key].append(case_id)
         return [
             f"the cases {_join(ids)} are the same region (same image, mask and label)."
@@ -239,7 +242,7 @@ class _Manifest:
         if modality is None:
             named = repr(cell["modality"]) if cell["modality"] else "missing"
             fault(f"the modality is {named}.{nearest(cell['modality'].upper(), MODALITIES)}", "Write CT, PET or MR.")
-        label = _label(cell["label"])
+        label = _label(cell["label"], self.default_label)
         if label is None:
             fault(f"the label {cell['label']!r} is not a whole number above 0.", "Write the value the region has in the mask.")
         for name in ("image_path", "mask_path") if self.with_images else ():
@@ -295,9 +298,9 @@ def _numeric(values: list[float] | list[str | None]) -> bool:
     return all(isinstance(value, float) for value in values)
 
 
-def _label(text: str) -> int | None:
+def _label(text: str, default: int) -> int | None:
     if not text:
-        return 1
+        return default
     number = _number(text)
     return int(number) if number is not None and number == int(number) and number > 0 else None
 

@@ -13,7 +13,7 @@ from radpipe.errors import ConfigError
 from radpipe.io.store import StoredResult
 from radpipe.models.config import Cnn3dParams
 from radpipe.stages._parallel import Task
-from radpipe.stages.cohort import case_payload
+from radpipe.stages.cohort import case_payload, reading_parts
 from radpipe.stages.context import Context, engine_version, frame_key, write_inputs
 
 Fold = tuple[int, int]
@@ -96,11 +96,12 @@ def crops(
             Task(
                 task_id=task_id,
                 key=content_key(
-                    stage="train_crops", engine=engine, prepared=source["key"], mask=mask_key, label=label, settings=settings
+                    stage="train_crops", engine=engine, prepared=source["key"], mask=mask_key, label=label, settings=settings,
+                    **reading_parts(workflow),
                 ),
                 payload={
                     "case_id": case_id, "prepared_path": str(context.folder.path / source["image_path"]), "mask_path": path,
-                    "label": label, **settings,
+                    "label": label, **settings, **reading_parts(workflow),
                 },
                 case_id=case_id,
                 path=path,

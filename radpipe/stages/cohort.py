@@ -20,6 +20,7 @@ from radpipe.io.files import sha256_file
 from radpipe.io.tables import read_text_table
 from radpipe.stages._parallel import Task
 from radpipe.stages.context import Context, StageResult, engine_version, failure
+from radpipe.stages.reading import Reading, reading_of
 
 NAME = "cohort"
 NEEDS = ("manifest",)
@@ -46,14 +47,29 @@ def load_cases(workflow: Workflow) -> tuple[pd.DataFrame, list[RadpipeError]]:
         source=path,
         splits=workflow.splits,
         with_images=workflow.needs_images,
+        default_label=_reading(workflow).label,
     )
+
+
+def _reading(workflow: Workflow) -> Reading:
+    """How masks are read: what ``features.params`` say of it holds for every stage, so that all see the same region."""
+    features = workflow.features
+    return reading_of(features.params if features.feature_set == "pyradiomics" else {})
+
+
+def reading_parts(workflow: Workflow) -> dict[str, Any]:
+    """What goes into payloads and content keys of it: nothing where it is as usual."""
+    reading = _reading(workflow)
+    parts = {"label_channel": reading.label_channel, "correct_mask": reading.correct_mask, "tolerance": reading.tolerance}
+    return {"reading": parts} if any(parts.values()) or reading.label_channel is not None else {}
 
 
 def case_payload(workflow: Workflow, row: dict[str, Any]) -> dict[str, Any]:
     """What a child needs to know of a case; the paths absolute (in tables they stay as the manifest has them)."""
     base = manifest_path(workflow).parent
     payload = {name: row[name] for name in CASE_COLUMNS}
-    return {**payload, "image_path": str(base / row["image_path"]), "mask_path": str(base / row["mask_path"])}
+    paths = {"image_path": str(base / row["image_path"]), "mask_path": str(base / row["mask_path"])}
+    return {**payload, **paths, **reading_parts(workflow)}
 
 
 def run(context: Context) -> StageResult:
@@ -71,7 +87,7 @@ def run(context: Context) -> StageResult:
             Task(
                 task_id=row["case_id"],
                 key=content_key(stage=NAME, engine=engine, image=hashed[row["case_id"]][0], mask=hashed[row["case_id"]][1], label=row["label"],
-                                modality=row["modality"]),
+                                modality=row["modality"], **reading_parts(workflow)),
                 payload=case_payload(workflow, row),
                 case_id=row["case_id"],
                 path=str(row["image_path"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from radpipe.core import tables
 from radpipe.core.keys import content_key
 from radpipe.stages._parallel import Task
-from radpipe.stages.cohort import case_payload
+from radpipe.stages.cohort import case_payload, reading_parts
 from radpipe.stages.context import Context, StageResult, engine_version
 
 NAME = "preprocess"
@@ -24,7 +24,7 @@ def run(context: Context) -> StageResult:
         Task(
             task_id=row["case_id"],
             key=content_key(stage=NAME, engine=engine, image=row["image_sha256"], mask=row["mask_sha256"], label=row["label"],
-                            modality=row["modality"], settings=settings),
+                            modality=row["modality"], settings=settings, **reading_parts(context.workflow)),
             payload={**case_payload(context.workflow, row), "settings": settings},
             case_id=row["case_id"],
             path=row["image_path"],

@@ -12,19 +12,19 @@ import pandas as pd
 import radpipe
 from radpipe.config import BUILTIN
 from radpipe.core import tables
-from radpipe.core.image import UNITS
 from radpipe.core.keys import content_key
 from radpipe.core.registry import lookup
 from radpipe.datasets import DATASETS
 from radpipe.io.files import sha256_file, write_bytes
 from radpipe.io.tables import read_table
-from radpipe.io.volumes import read_image, read_mask
+from radpipe.io.volumes import read_mask
 from radpipe.report.html import render
 from radpipe.report.inputs import OverlaySlice, ReportInputs, overlay, pick_cases
 from radpipe.report.summary import summarise
 from radpipe.selection.stability import nogueira
 from radpipe.stages.cohort import case_payload
 from radpipe.stages.context import Context, StageResult, engine_version
+from radpipe.stages.work import read_case
 
 NAME = "report"
 NEEDS = ("every table",)
@@ -80,8 +80,7 @@ def _overlays(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[Overla
     slices = []
     for case_id in chosen:
         payload = case_payload(workflow, rows[case_id])
-        image = read_image(payload["image_path"], unit=UNITS[payload["modality"]], case_id=case_id)
-        given = read_mask(payload["mask_path"], label=payload["label"], case_id=case_id)
+        image, given = read_case(payload)
         predicted, dice, no_look = None, None, None
         if outlines is not None:
             predicted = read_mask(context.folder.path / str(outlines.loc[case_id, "mask_path"]), case_id=case_id)

@@ -11,7 +11,7 @@ from radpipe.core.keys import content_key
 from radpipe.core.seeds import derive_seed
 from radpipe.segmentation.plan import SegmentationFit, cross_fit_plan, full_plan
 from radpipe.stages._parallel import Task
-from radpipe.stages.cohort import case_payload
+from radpipe.stages.cohort import case_payload, reading_parts
 from radpipe.stages.context import Context, StageResult, engine_version
 
 NAME = "segment"
@@ -83,7 +83,7 @@ def run(context: Context) -> StageResult:
                 Task(
                     task_id=task_id,
                     key=content_key(stage="segment-outline", engine=engine, network=stored.key, prepared=row["key"], image=row["image_sha256"],
-                                    mask=row["mask_sha256"], label=row["label"], settings=settings),
+                                    mask=row["mask_sha256"], label=row["label"], settings=settings, **reading_parts(workflow)),
                     payload={
                         **case_payload(workflow, row),
                         "prepared_path": str(where / row["image_path_prepared"]),

@@ -26,15 +26,27 @@ def _case(payload: Payload) -> Case:
     return Case(**fields, image_path=Path(payload["image_path"]), mask_path=Path(payload["mask_path"]))
 
 
-def _read(payload: Payload) -> tuple[Image, Mask]:
-    """The case's own image and given mask, checked against each other."""
+def read_case(payload: Payload) -> tuple[Image, Mask]:
+    """The case's own image and given mask, on one grid; errors where they do not belong together.
+
+    Where the settings resample image and mask anyway, a mask to be corrected keeps its own grid for that (extract only).
+    """
+    return _read(payload)
+
+
+def _read(payload: Payload, *, resamples: bool = False) -> tuple[Image, Mask]:
     from radpipe.cohort.check import check_case
+    from radpipe.stages.reading import Reading, read_pair
 
     case = _case(payload)
-    image = read_image(case.image_path, unit=UNITS[case.modality], case_id=case.case_id)
-    mask = read_mask(case.mask_path, label=case.label, case_id=case.case_id)
-    check_case(image, mask, case)
-    return image, mask
+    reading = Reading(label=case.label, resamples=resamples, **payload.get("reading", {}))
+    pair = read_pair(case.image_path, case.mask_path, reading, unit=UNITS[case.modality], case_id=case.case_id, diagnostics=False)
+    if resamples and reading.correct_mask:
+        return pair.image, pair.mask
+    # Within geometryTolerance the grids are one; from here on nobody asks again.
+    mask = Mask(pair.image.grid, pair.mask.voxels)
+    check_case(pair.image, mask, case)
+    return pair.image, mask
 
 
 def check_case(payload: Payload, folder: Path) -> Row:
@@ -119,9 +131,10 @@ def extract_case(payload: Payload, folder: Path) -> Row:
     """extract: every feature of one region, and why some are no measurement."""
     from radpipe.features.config import FeatureSettings
     from radpipe.features.extract import extract
+    from radpipe.stages.reading import reading_of
 
     settings = FeatureSettings.model_validate(payload["settings"])
-    image, mask = _read(payload)
+    image, mask = _read(payload, resamples=settings.feature_set == "pyradiomics" and reading_of(settings.params).resamples)
     if payload["roi"] == "predicted":
         mask = read_mask(Path(payload["predicted_path"]), case_id=payload["case_id"])
     extraction = extract(image, mask, settings)
@@ -146,7 +159,8 @@ def crop_case(payload: Payload, folder: Path) -> Row:
     from radpipe.preprocessing.resample import resample_mask
 
     prepared = read_image(Path(payload["prepared_path"]), case_id=payload["case_id"])
-    mask = read_mask(Path(payload["mask_path"]), label=payload["label"], case_id=payload["case_id"])
+    channel = payload.get("reading", {}).get("label_channel")
+    mask = read_mask(Path(payload["mask_path"]), label=payload["label"], label_channel=channel, case_id=payload["case_id"])
     x, y, z = payload["crop_voxels"]
     crop = crop_around(
         prepared,
