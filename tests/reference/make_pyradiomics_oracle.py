@@ -126,7 +126,7 @@ def stored() -> dict[tuple[str, str], dict[str, float] | str]:
     return found
 
 
-def compare(data: Path) -> int:
+def compare(data: Path, only: str | None) -> int:
     """Print the largest difference of every case and setting over what it may be; 1 where one is beyond it."""
     from radpipe.compat import RadiomicsFeatureExtractor
     from radpipe.errors import RadpipeError
@@ -135,6 +135,8 @@ def compare(data: Path) -> int:
     logging.getLogger("radpipe").setLevel(logging.ERROR)
     worst = 0.0
     for case, name, params, read in _everything(data):
+        if only is not None and only not in f"{case}-{name}":
+            continue
         image, mask = read()
         try:
             theirs: Any = pyradiomics_row(image, mask, params)
@@ -160,9 +162,9 @@ def compare(data: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--compare", action="store_true", help="run both engines live instead of writing")
-    parser.add_argument("--only", help="run only what has this in CASE-SETTING; the rest is taken as it was kept")
+    parser.add_argument("--only", help="run only what has this in CASE-SETTING; when writing, the rest is taken as it was kept")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RADPIPE_DATA", HERE.parents[2] / "shared" / "data")))
     arguments = parser.parse_args()
     if importlib.util.find_spec("radiomics") is None:
         sys.exit("pyradiomics is not installed here: run `make pyradiomics` first")
-    sys.exit(compare(arguments.data) if arguments.compare else write(arguments.data, arguments.only))
+    sys.exit(compare(arguments.data, arguments.only) if arguments.compare else write(arguments.data, arguments.only))
