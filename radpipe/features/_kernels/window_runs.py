@@ -88,18 +88,17 @@ def window_runs(
                 found += cube[place + step] != here
             if not touching and not _line_meets_two(cube, target, filled, n, radius, offsets[direction], steps[direction]):
                 found = first
-                continue
-            used += 1
             if merged:
-                weight[first:found] = weights[direction]
-            else:
+                for t in range(first, found):
+                    weight[t] = weights[direction]
+                if direction + 1 < n_directions:
+                    continue
+            if found:
                 level_size(kind, size, weight, found, tone, logs, code, by_level, by_size, cells, sixteen)
                 for f in range(16):
                     mean[f] += sixteen[f]
+                used += 1
                 found = 0
-        if merged:
-            level_size(kind, size, weight, found, tone, logs, code, by_level, by_size, cells, mean)
-            used = 1
         for f in range(16):
             out[row, f] = mean[_ORDER[f]] / used
 

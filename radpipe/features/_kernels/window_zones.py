@@ -119,10 +119,14 @@ def _alike(flat: LevelArray, start: int, stop: int, shape: IntArray, offsets: In
     for b in range(len(offsets)):
         step = (offsets[b, 0] * shape[1] + offsets[b, 1]) * shape[2] + offsets[b, 2]
         bit = np.uint16(1 << b)
-        for place in range(max(start, step), stop):
-            here = flat[place]
-            if here != 0 and here == flat[place - step]:
-                found[place - start] |= bit
+        first = max(start, step)
+        here = np.uint64(first)  # unsigned, and no branch: a loop the compiler makes vectors of
+        before = np.uint64(first - step)
+        into = np.uint64(first - start)
+        for k in range(stop - first):
+            level = flat[here + np.uint64(k)]
+            same = (level != 0) & (level == flat[before + np.uint64(k)])
+            found[into + np.uint64(k)] |= bit if same else np.uint16(0)
     return found
 
 
