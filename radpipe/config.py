@@ -23,7 +23,9 @@ from radpipe.core.settings import Settings
 from radpipe.errors import ConfigError
 from radpipe.evaluation.config import EvaluationSettings
 from radpipe.features.config import FeatureSettings
-from radpipe.models.config import ModelParams
+from radpipe.features.map_settings import MapSettings
+from radpipe.habitats.config import HabitatSettings
+from radpipe.models.config import ALL_SOURCES, ModelParams, Source
 from radpipe.preprocessing.config import PreprocessingSettings
 from radpipe.report.config import ReportSettings
 from radpipe.segmentation.config import SegmentationSettings
@@ -49,6 +51,13 @@ class ComputeSettings(Settings):
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class MapsSettings(MapSettings):
+    """Voxel-wise features: maps of every region, their statistics, and habitats of voxels."""
+
+    habitats: HabitatSettings | None = HabitatSettings()
+    """Clusters of voxels in the space of the maps, fitted in every outer training part; null for none."""
+
+
 class Workflow(Settings):
     """What a run does, whole: the same file and the same data give the same tables."""
 
@@ -63,6 +72,9 @@ class Workflow(Settings):
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     features: FeatureSettings = FeatureSettings()
+    maps: MapsSettings | None = Field(
+        None, description="feature maps and what is made of them; null for none, {} for the defaults"
+    )
     selection: SelectionSettings = SelectionSettings()
     models: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], ModelParams] = Field(
         min_length=1, description="name in the tables and the report -> model"
@@ -87,7 +99,42 @@ class Workflow(Settings):
             )
         if not self.cohort.clinical and any(model.inputs == "clinical" for model in self.models.values()):
             raise ValueError("a model has inputs: clinical, but cohort.clinical names no column")
+        self._check_maps()
         return self
+
+    def _check_maps(self) -> None:
+        for name, model in self.models.items():
+            wanted: tuple[Source, ...] = getattr(model, "sources", ALL_SOURCES)
+            lacking = [source for source in wanted if source not in self.sources and wanted != ALL_SOURCES]
+            if lacking and model.inputs in ("selected", "features"):
+                raise ValueError(
+                    f"models.{name}.sources names {lacking[0]}, which this workflow does not make: add `maps: {{}}`"
+                    + (f", with {'statistics: true' if lacking[0] == 'maps' else 'habitats: {}'}" if self.maps else "")
+                )
+        if self.maps is None:
+            return
+        if self.features.table is not None:
+            raise ValueError("maps need images, and features.table takes their place")
+        if self.features.feature_set != "pyradiomics":
+            raise ValueError("maps are of the PyRadiomics set; features.feature_set is ibsi")
+        if not self.maps.statistics and self.maps.habitats is None:
+            raise ValueError("maps: neither statistics nor habitats are asked for, so nothing would be made of the maps")
+        try:
+            parameters = self.maps.extraction(self.features).parameters
+        except ValidationError as error:
+            raise ValueError(
+                "maps: " + "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
+            ) from error
+        if not any(family not in ("shape", "shape2D") for family in parameters.features):
+            raise ValueError("maps.features names shape only, and shape has no maps; add firstorder or a texture family")
+        habitats = self.maps.habitats
+        if habitats is not None and (habitats.features or habitats.order_by):
+            from radpipe.features.images import column_names  # here, because it imports numba
+
+            known = [name for name in column_names(parameters) if not name.startswith("original_shape")]
+            for column in (*(habitats.features or ()), *filter(None, [habitats.order_by])):
+                if column not in known:
+                    raise ValueError(f"maps.habitats names the map {column!r}, which maps does not make.{nearest(column, known)}")
 
     @property
     def base(self) -> Path:
@@ -98,6 +145,19 @@ class Workflow(Settings):
     def needs_images(self) -> bool:
         """False where a table of features made elsewhere is all that the models use."""
         return self.features.table is None or any(model.inputs == "image" for model in self.models.values())
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Which kinds of feature columns the run makes."""
+        made = {
+            "maps": self.maps is not None and self.maps.statistics,
+            "habitats": self.maps is not None and self.maps.habitats is not None,
+        }
+        return tuple(source for source in ALL_SOURCES if made.get(source, True))
+
+    def sources_of(self, model: ModelParams) -> tuple[Source, ...]:
+        """The kinds of feature columns that a model eats."""
+        return tuple(source for source in getattr(model, "sources", ALL_SOURCES) if source in self.sources)
 
     def resolve(self, path: str) -> Path:
         """A path of the workflow file, made absolute."""
@@ -185,7 +245,7 @@ def _walk(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[type[BaseModel]
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             names.append(str(step))
             field = annotation.model_fields.get(str(step))
-            annotation = field.annotation if field else None
+            annotation = _given(field.annotation) if field else None
             continue
         members = _models_in(annotation)
         tagged = [m for m in members if "kind" in m.model_fields and m.model_fields["kind"].default == step]
@@ -199,6 +259,12 @@ def _walk(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[type[BaseModel]
             annotation = members[0]
     found = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return found, names
+
+
+def _given(annotation: Any) -> Any:
+    """X of ``X | None``."""
+    given = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+    return given[0] if len(given) == 1 and type(None) in typing.get_args(annotation) else annotation
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,10 +1,11 @@
 """THE FLOW. Read this first: what happens, in which order, and what each stage needs and makes.
 
-    config -> cohort -> image -> mask -> features -> selection -> ANN ---+
-                          |       |                                      +-> predictions -> evaluation -> comparison -> report
-                          +-------+-----------> end-to-end 3D CNN -------+
+    config -> cohort -> image -> mask -> features, maps -> habitats -> selection -> ANN ---+
+                          |       |                                                        +-> predictions -> evaluation
+                          +-------+---------------------> end-to-end 3D CNN ---------------+         -> comparison -> report
 
-A stage reads tables that earlier stages wrote and writes its own; it never edits an earlier one.
+A stage reads tables that earlier stages wrote and writes its own; it never edits an earlier one (but that habitats, which are
+fitted in every fold, add their columns to the table of features that differ by fold).
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from radpipe.errors import RadpipeError, RunError
 from radpipe.io.files import cannot_write, write_bytes
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
-from radpipe.stages import cohort, compare, evaluate, extract, preprocess, report, segment, select, train
+from radpipe.stages import cohort, compare, evaluate, extract, habitats, preprocess, report, segment, select, train
 from radpipe.stages._parallel import Pool
 from radpipe.stages._progress import Progress
 from radpipe.stages.context import Context, StageResult
 
-STAGES: tuple[ModuleType, ...] = (cohort, preprocess, segment, extract, select, train, evaluate, compare, report)
+STAGES: tuple[ModuleType, ...] = (cohort, preprocess, segment, extract, habitats, select, train, evaluate, compare, report)
 LOG = logging.getLogger("radpipe.pipeline")
 
 

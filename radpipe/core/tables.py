@@ -48,7 +48,7 @@ _REPEAT = Column("repeat", "int64", "repeat of the cross-validation, from 0; -1 
 _FOLD = Column("fold", "int64", "outer fold within the repeat, from 0; -1 where the row holds for all folds")
 ROLES = ("train", "selection", "test")
 MASK_SOURCES = ("given", "predicted")
-STAGES = ("cohort", "preprocess", "segment", "extract", "select", "train", "evaluate", "compare", "report")
+STAGES = ("cohort", "preprocess", "segment", "extract", "habitats", "select", "train", "evaluate", "compare", "report")
 
 COHORT = Schema(
     "cohort",
@@ -112,7 +112,8 @@ SEGMENTATION = Schema(
 )
 FEATURES = Schema(
     "features",
-    "One row a case and region; the features are columns named <imageType>_<class>_<Feature>.",
+    "One row a case and region; the features are columns named <imageType>_<class>_<Feature>, and those of feature maps "
+    "<imageType>_<class>_<Feature>__map_<Statistic>.",
     (_CASE, Column("roi", "string", "which outline: given or predicted", allowed=MASK_SOURCES)),
     ("case_id", "roi"),
     extra="float64",
@@ -120,7 +121,7 @@ FEATURES = Schema(
 )
 FOLD_FEATURES = Schema(
     "fold_features",
-    "Features that differ between outer folds (nesting: full).",
+    "Features that differ between outer folds: all of them with nesting: full, and those of habitats.",
     (_REPEAT, _FOLD, _CASE, Column("roi", "string", "which outline", allowed=MASK_SOURCES)),
     ("repeat", "fold", "case_id", "roi"),
     extra="float64",
@@ -135,13 +136,13 @@ FEATURE_DICTIONARY = Schema(
         Column(
             "family",
             "string",
-            "firstorder, shape, glcm, glrlm, glszm, gldm, ngtdm; or of the IBSI set: morph, stat, cm-3D-avg, ...",
+            "firstorder, shape, glcm, glrlm, glszm, gldm, ngtdm, habitat; or of the IBSI set: morph, stat, cm-3D-avg, ...",
         ),
         Column("feature", "string", "PyRadiomics name, or the IBSI manual's in CamelCase"),
         Column("ibsi", "string", "IBSI tag of the same quantity; empty where IBSI has none"),
         Column("unit", "string", "unit of the value; 1 for none, intensity: the image's (HU, SUV, ...), response: a filter's"),
         Column("meaning", "string", "what it measures, in one sentence"),
-        Column("convention", "string", "whose definition the value follows", allowed=("pyradiomics", "ibsi", "user")),
+        Column("convention", "string", "whose definition the value follows", allowed=("pyradiomics", "ibsi", "radpipe", "user")),
         Column("source", "string", "engine and version, or the file it came from"),
         Column(
             "other_name",
@@ -171,10 +172,63 @@ UNDEFINED = Schema(
         Column(
             "value", "float64", "what stands there: nothing, or the value that the definition sets by convention", nullable=True
         ),
-        Column("reason", "string", "code: one-intensity, one-level, no-neighbours, no-difference, zero-divisor"),
+        Column(
+            "reason",
+            "string",
+            "code: one-intensity, one-level, no-neighbours, no-difference, response-undefined, zero-divisor; of maps: flat-map, "
+            "map-undefined, map-no-neighbours; of habitats: habitat-absent, no-such-habitat, no-habitats",
+        ),
         Column("meaning", "string", "the reason in words"),
     ),
     ("repeat", "fold", "case_id", "roi", "feature"),
+)
+MAPS = Schema(
+    "maps",
+    "Where the feature maps of every region lie; radpipe.stages.map_store.load_maps reads them.",
+    (
+        _REPEAT,
+        _FOLD,
+        _CASE,
+        Column("roi", "string", "which outline", allowed=MASK_SOURCES),
+        Column("path", "string", "file of the maps, relative to the run folder"),
+        Column("centres", "int64", "voxels at which they were computed"),
+        Column("key", "string", "content key of the result"),
+    ),
+    ("repeat", "fold", "case_id", "roi"),
+)
+HABITATS = Schema(
+    "habitats",
+    "The habitats of every outer fold, as fitted on its training part.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("habitat", "int64", "number, from 1; the lowest has the lowest mean of the map they are ordered by"),
+        Column("k", "int64", "habitats in this fold"),
+        Column("share", "float64", "of the training voxels that were drawn"),
+        Column("order_by", "string", "map they are ordered by"),
+        Column(
+            "path",
+            "string",
+            "file of all cases' habitats, relative to the run folder; radpipe.stages.map_store.load_labels reads it",
+        ),
+        Column("key", "string", "content key of the result"),
+    ),
+    ("repeat", "fold", "habitat"),
+    extra="float64",
+    extra_named="mean of each map over the training voxels of the habitat, in the map's unit",
+)
+HABITAT_CHOICE = Schema(
+    "habitat_choice",
+    "How well random halves of the training cases agree on so many habitats, in every outer fold.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("k", "int64", "number of habitats"),
+        Column("agreement", "float64", "mean prediction strength, 0 to 1; empty where there was nothing to choose", nullable=True),
+        Column("spread", "float64", "its standard deviation over the halvings", nullable=True),
+        Column("chosen", "bool", "whether this number was taken"),
+    ),
+    ("repeat", "fold", "k"),
 )
 MASK_AGREEMENT = Schema(
     "mask_agreement",
@@ -194,13 +248,14 @@ SELECTION = Schema(
     (
         _REPEAT,
         _FOLD,
+        Column("sources", "string", "the candidates: scalar, maps, habitats, or several of these joined by +"),
         Column("feature", "string", "column of the features table"),
         Column("importance", "float64", "of the decision trees; 0 where redundancy removed the feature first"),
         Column("kept", "bool", "whether the feature went into the network"),
         Column("reason", "string", "kept, constant, missing, redundant, not_important, over_limit"),
         Column("redundant_with", "string", "the kept feature it repeats; empty otherwise"),
     ),
-    ("repeat", "fold", "feature"),
+    ("repeat", "fold", "sources", "feature"),
 )
 PREDICTIONS = Schema(
     "predictions",
@@ -300,8 +355,8 @@ FAILURES = Schema(
 SCHEMAS = {
     schema.name: schema
     for schema in (
-        COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MASK_AGREEMENT, SELECTION,
-        PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
+        COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
+        MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
     )
 }  # fmt: skip
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from radpipe.core.registry import lookup, nearest
 from radpipe.core.settings import Settings
 from radpipe.networks.registry import CLASSIFIERS
 
 TableInputs = Literal["selected", "features", "clinical", "volume"]
+Source = Literal["scalar", "maps", "habitats"]
+ALL_SOURCES: tuple[Source, ...] = ("scalar", "maps", "habitats")
+
+
+def _in_order(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    if len(set(sources)) < len(sources):
+        raise ValueError("names a source twice")
+    return tuple(name for name in ALL_SOURCES if name in sources)
+
+
+Sources = Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_in_order)]
 CropSide = Annotated[int, Field(ge=8, le=256)]
 Voxels = Annotated[int, Field(ge=8, le=512)]
 Neurons = Annotated[int, Field(ge=1, le=1024)]
@@ -37,6 +48,9 @@ class AnnParams(Settings):
     kind: Literal["ann"] = "ann"
     inputs: TableInputs = "selected"
     """Which table it eats: the selected features, all features, the clinical columns, or the volume (as its logarithm)."""
+    sources: Sources = ALL_SOURCES
+    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
+    shares and means. By default all that the workflow makes."""
     recipe: Literal["modern", "opennn"] = "modern"
     """modern: cross-entropy of logits, logistic layer. opennn: targets scaled to [-1, 1], squared error, unscaling, clip."""
     scaling: Literal["mean_standard_deviation", "minimum_maximum", "standard_deviation", "logarithm", "none"] = (
@@ -166,6 +180,9 @@ class LogisticParams(Settings):
     kind: Literal["logistic"] = "logistic"
     inputs: TableInputs = "clinical"
     """Which table it eats. Volumes go in as logarithms."""
+    sources: Sources = ALL_SOURCES
+    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
+    shares and means. By default all that the workflow makes."""
     c: float = Field(1.0, gt=0)
     """Inverse of the L2 penalty on standardised inputs, as in scikit-learn."""
 
@@ -176,6 +193,9 @@ class XgboostParams(Settings):
     kind: Literal["xgboost"] = "xgboost"
     inputs: TableInputs = "features"
     """Which table it eats."""
+    sources: Sources = ALL_SOURCES
+    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
+    shares and means. By default all that the workflow makes."""
     rounds: int = Field(200, ge=1, le=100_000)
     """The most trees."""
     minimum_rounds: int = Field(10, ge=1)

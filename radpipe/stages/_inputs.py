@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from radpipe.config import Workflow
 from radpipe.core import tables
 from radpipe.core.keys import content_key
-from radpipe.errors import ConfigError
+from radpipe.errors import ConfigError, RunError
+from radpipe.features.map_settings import MAP
+from radpipe.habitats.habitats import PREFIX
 from radpipe.io.store import StoredResult
-from radpipe.models.config import Cnn3dParams
+from radpipe.models.config import ALL_SOURCES, Cnn3dParams, Source
 from radpipe.stages._parallel import Task
 from radpipe.stages.cohort import case_payload, reading_parts
 from radpipe.stages.context import Context, engine_version, frame_key, write_inputs
@@ -22,22 +25,59 @@ VOLUME = "volume_ml"
 T = TypeVar("T")
 
 
-def of_fold(found: dict[Fold, T], fold: Fold) -> T:
-    """What holds for that fold: its own, or what all folds share."""
-    return found[fold] if fold in found else found[ALL_FOLDS]
+def of_fold(found: dict[Fold, T], fold: Fold) -> T | None:
+    """What holds for that fold: its own, or what all folds share; None where it could not be made."""
+    return found[fold] if fold in found else found.get(ALL_FOLDS)
 
 
-def fold_features(context: Context) -> dict[Fold, pd.DataFrame]:
-    """Features of the outlines the models use, one row a case, index case_id; under ALL_FOLDS where all folds share them."""
-    roi = context.workflow.segmentation.masks
-    by_fold = context.read(tables.FOLD_FEATURES)
-    if len(by_fold):
-        return {
-            (int(repeat), int(fold)): rows.drop(columns=["repeat", "fold", "roi"]).set_index("case_id").sort_index()
-            for (repeat, fold), rows in by_fold[by_fold["roi"] == roi].groupby(["repeat", "fold"])
-        }
+def upstream(task_id: str, problem: str, stage: str) -> dict[str, str]:
+    """The failure of a task whose inputs an earlier stage could not make."""
+    return {"case_id": task_id, "error": "upstream", "path": "", "problem": problem, "hint": f"See the failure of stage {stage}."}
+
+
+def fold_features(context: Context, sources: Sequence[Source] = ALL_SOURCES) -> dict[Fold, pd.DataFrame]:
+    """Features of the outlines the models use, one row a case, index case_id; under ALL_FOLDS where all folds share them.
+
+    sources : which kinds of columns, of those that the run makes. What differs by fold stands beside what does not. A fold whose
+    habitats could not be found is missing where they are asked for.
+    """
+    workflow = context.workflow
+    roi = workflow.segmentation.masks
+    wanted = [source for source in sources if source in workflow.sources]
     features = context.read(tables.FEATURES)
-    return {ALL_FOLDS: features[features["roi"] == roi].drop(columns="roi").set_index("case_id").sort_index()}
+    shared = _of_sources(features[features["roi"] == roi].drop(columns="roi").set_index("case_id").sort_index(), wanted, workflow)
+    by_fold = context.read(tables.FOLD_FEATURES)
+    by_fold = by_fold[by_fold["roi"] == roi].drop(columns="roi")
+    own = _of_sources(by_fold.drop(columns=["repeat", "fold", "case_id"]), wanted, workflow).columns
+    folds = {(int(repeat), int(fold)): rows for (repeat, fold), rows in by_fold.groupby(["repeat", "fold"])}
+    if "habitats" in wanted:
+        found = set(context.read(tables.HABITATS)[["repeat", "fold"]].drop_duplicates().itertuples(index=False, name=None))
+        if found and not any(source_of(name, workflow) == "habitats" for name in own):
+            raise RunError(
+                "the habitats are not in the table fold_features.", hint="Run the stage habitats after extract: radpipe run does."
+            )
+        folds = {place: rows for place, rows in folds.items() if place in found}
+        if not folds:
+            return {}
+    if not len(own) or not folds:
+        return {ALL_FOLDS: shared}
+    joined = {}
+    for place, rows in folds.items():
+        mine = rows.set_index("case_id")[list(own)].sort_index()
+        # nesting: full has no value that all folds share; without it, all but the habitats are shared.
+        joined[place] = shared.drop(columns=own, errors="ignore").join(mine, how="inner") if len(shared) else mine
+    return joined
+
+
+def source_of(column: str, workflow: Workflow) -> Source:
+    """What kind of feature a column is; without maps all are scalar, whatever a table made elsewhere calls them."""
+    if workflow.maps is None:
+        return "scalar"
+    return "habitats" if column.startswith(PREFIX) else "maps" if MAP in column else "scalar"
+
+
+def _of_sources(table: pd.DataFrame, wanted: Sequence[Source], workflow: Workflow) -> pd.DataFrame:
+    return table[[name for name in table.columns if source_of(str(name), workflow) in wanted]]
 
 
 def clinical(context: Context, cohort: pd.DataFrame) -> dict[Fold, pd.DataFrame]:
@@ -62,11 +102,18 @@ def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataF
     return {(int(r), int(f)): rows.set_index("case_id")[[VOLUME]] for (r, f), rows in outlines.groupby(["repeat", "fold"])}
 
 
-def kept_inputs(context: Context) -> dict[Fold, list[str]]:
-    """The features that input selection kept, by fold; a fold is missing where its selection failed."""
+def set_name(sources: Sequence[Source]) -> str:
+    """A set of inputs as the selection table names it."""
+    return "+".join(sources)
+
+
+def kept_inputs(context: Context) -> dict[tuple[str, Fold], list[str]]:
+    """(set of inputs, fold) -> the features that input selection kept; one is missing where its selection failed."""
     selection = context.read(tables.SELECTION)
     kept = selection[selection["kept"]]
-    return {(int(r), int(f)): sorted(rows["feature"]) for (r, f), rows in kept.groupby(["repeat", "fold"])}
+    return {
+        (str(s), (int(r), int(f))): sorted(rows["feature"]) for (s, r, f), rows in kept.groupby(["sources", "repeat", "fold"])
+    }
 
 
 def publish(context: Context, table: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""8. compare: every two models on the same patients and splits."""
+"""9. compare: every two models on the same patients and splits."""
 
 from __future__ import annotations
 

@@ -171,7 +171,9 @@ def engine_version(*rooms: str) -> str:
     digest = hashlib.sha256(radpipe.__version__.encode())
     for room in sorted({*rooms, "core", "stages"}):
         top = PACKAGE / room
-        for source in sorted(top.rglob("*.py")) if room != "stages" else [PACKAGE / "stages" / "work.py"]:
+        for source in (
+            sorted(top.rglob("*.py")) if room != "stages" else [PACKAGE / "stages" / name for name in ("work.py", "map_store.py")]
+        ):
             digest.update(str(source.relative_to(PACKAGE)).encode() + b"\0" + source.read_bytes() + b"\0")
     for library in ("numpy", "scipy", "simpleitk", "numba", "scikit-learn", "torch", "monai"):
         digest.update(f"{library}={metadata.version(library)};".encode())

@@ -1,4 +1,4 @@
-"""7. evaluate: how well every model predicts the cases it never saw."""
+"""8. evaluate: how well every model predicts the cases it never saw."""
 
 from __future__ import annotations
 

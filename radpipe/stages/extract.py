@@ -2,106 +2,176 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from radpipe.config import Workflow
 from radpipe.core import tables
 from radpipe.core.keys import content_key
 from radpipe.core.registry import nearest
 from radpipe.errors import CohortError, FileProblem
 from radpipe.evaluation.agreement import icc_a1
 from radpipe.features.dictionary import feature_dictionary
+from radpipe.features.map_statistics import REASONS as OF_MAPS
+from radpipe.features.map_statistics import map_dictionary
 from radpipe.features.undefined import REASONS
 from radpipe.io.tables import read_text_table
 from radpipe.stages._parallel import MapResult, Task
 from radpipe.stages.cohort import case_payload
 from radpipe.stages.context import Context, StageResult, engine_version, failure
+from radpipe.stages.map_store import MAPS_FILE
 
 NAME = "extract"
 NEEDS = ("cohort", "segmentation where masks: predicted")
-MAKES = ("features", "fold_features", "feature_dictionary", "undefined", "mask_agreement")
+MAKES = ("features", "fold_features", "feature_dictionary", "undefined", "mask_agreement", "maps")
+
+
+@dataclass(frozen=True)
+class _Region:
+    """An outline of a case. mask_key : of the outline's content. mask_path : of a predicted one."""
+
+    repeat: int
+    fold: int
+    case_id: str
+    roi: str
+    mask_key: str
+    mask_path: str = ""
+
+    @property
+    def task_id(self) -> str:
+        everywhere = (self.roi, self.repeat) == ("given", -1)
+        return self.case_id if everywhere else f"{self.case_id}/{self.roi}/{self.repeat}/{self.fold}"
+
+    @property
+    def place(self) -> dict[str, Any]:
+        return {"repeat": self.repeat, "fold": self.fold, "case_id": self.case_id, "roi": self.roi}
 
 
 def run(context: Context) -> StageResult:
-    """One task per case and outline; the table of features, what each column is, and the agreement of the outlines."""
+    """One task per case and outline, and one more for its maps; the table of features, what each column is, and the agreement of
+    the outlines."""
     if context.workflow.features.table is not None:
         return _from_table(context)
     workflow = context.workflow
-    predicted = workflow.segmentation.masks == "predicted"
-    cohort = context.read(tables.COHORT)
-    outlines = context.read(tables.SEGMENTATION) if predicted else None
+    regions = _regions(context)
+    entering = sorted({region.case_id for region in regions.values()})
     settings = workflow.features.model_dump(mode="json")
-    engine = engine_version("features", "io", "cohort")
-    by_id = {row["case_id"]: row for row in cohort.to_dict("records")}
-    tasks: list[Task] = []
-    about: dict[str, tuple[int, int, str, str]] = {}
+    result = context.map(NAME, "radpipe.stages.work:extract_case", _tasks(context, regions, NAME, settings=settings))
+    problems = list(result.failures)
+    mapped: MapResult | None = None
+    if workflow.maps is not None:
+        options = {"stride": workflow.maps.stride, "statistics": workflow.maps.statistics}
+        own = workflow.maps.extraction(workflow.features).model_dump(mode="json")
+        mapped = context.map(
+            "extract_maps", "radpipe.stages.work:map_region", _tasks(context, regions, "extract_maps", settings=own, **options)
+        )
+        problems += mapped.failures
 
-    def add(case_id: str, roi: str, repeat: int, fold: int, mask_key: str, mask_path: str) -> None:
-        row = by_id[case_id]
-        task_id = case_id if (roi, repeat) == ("given", -1) else f"{case_id}/{roi}/{repeat}/{fold}"
-        about[task_id] = (repeat, fold, case_id, roi)
-        tasks.append(
-            Task(
-                task_id=task_id,
-                key=content_key(stage=NAME, engine=engine, image=row["image_sha256"], mask=mask_key, given=row["mask_sha256"], label=row["label"],
-                                modality=row["modality"], roi=roi, settings=settings),
-                payload={**case_payload(workflow, row), "roi": roi, "predicted_path": mask_path, "settings": settings},
-                case_id=case_id,
-                path=mask_path or row["mask_path"],
-            )
-        )  # fmt: skip
-
-    entering = list(cohort["case_id"]) if outlines is None else sorted(set(outlines["case_id"]))
-    for case_id in entering:
-        add(case_id, "given", -1, -1, by_id[case_id]["mask_sha256"], "")
-    for row in [] if outlines is None else outlines.to_dict("records"):
-        add(row["case_id"], "predicted", row["repeat"], row["fold"], row["key"], str(context.folder.path / row["mask_path"]))
-    result = context.map(NAME, "radpipe.stages.work:extract_case", tasks)
-
-    used = "predicted" if predicted else "given"
-    failures, lost = _failures(result, about, used)
+    failures, lost = _failures(problems, regions, workflow.segmentation.masks)
     rows: list[dict[str, Any]] = []
     fold_rows: list[dict[str, Any]] = []
     undefined: list[dict[str, Any]] = []
     for task_id, stored in result.done.items():
-        repeat, fold, case_id, roi = about[task_id]
-        if case_id in lost:
+        region = regions[task_id]
+        if region.case_id in lost or (mapped is not None and task_id not in mapped.done):
             continue
-        values = stored.row["features"]
-        if repeat < 0:
-            rows.append({"case_id": case_id, "roi": roi, **values})
+        values, why = dict(stored.row["features"]), dict(stored.row["undefined"])
+        if mapped is not None:
+            values |= mapped.done[task_id].row["features"]
+            why |= mapped.done[task_id].row["undefined"]
+        if region.repeat < 0:
+            rows.append({"case_id": region.case_id, "roi": region.roi, **values})
         else:
-            fold_rows.append({"repeat": repeat, "fold": fold, "case_id": case_id, "roi": roi, **values})
-        place = {"repeat": repeat, "fold": fold, "case_id": case_id, "roi": roi}
+            fold_rows.append({**region.place, **values})
         undefined += [
-            {**place, "feature": name, "value": values[name], "reason": code, "meaning": REASONS[code]}
-            for name, code in stored.row["undefined"].items()
+            {**region.place, "feature": name, "value": values[name], "reason": code, "meaning": (REASONS | OF_MAPS)[code]}
+            for name, code in why.items()
         ]
     features = context.write(tables.FEATURES, rows, csv=True)
     context.write(tables.FOLD_FEATURES, fold_rows)
-    context.write(tables.FEATURE_DICTIONARY, feature_dictionary(workflow.features), csv=True)
+    context.write(tables.FEATURE_DICTIONARY, _dictionary(workflow), csv=True)
     context.write(tables.UNDEFINED, undefined, csv=True)
     context.write(tables.MASK_AGREEMENT, _agreement(features, fold_rows), csv=True)
+    _write_maps(context, mapped, regions, lost)
     return context.finish(NAME, entering, [case_id for case_id in entering if case_id not in lost], failures)
 
 
-def _failures(result: MapResult, about: dict[str, tuple[int, int, str, str]], used: str) -> tuple[list[dict[str, str]], set[str]]:
+def _regions(context: Context) -> dict[str, _Region]:
+    """task id -> outline: every case's given one, and the predicted ones where there are."""
+    cohort = context.read(tables.COHORT)
+    masks = dict(zip(cohort["case_id"], cohort["mask_sha256"], strict=True))
+    if context.workflow.segmentation.masks == "given":
+        found = [_Region(-1, -1, case_id, "given", masks[case_id]) for case_id in cohort["case_id"]]
+    else:
+        outlines = context.read(tables.SEGMENTATION)
+        found = [_Region(-1, -1, case_id, "given", masks[case_id]) for case_id in sorted(set(outlines["case_id"]))]
+        found += [
+            _Region(
+                row["repeat"], row["fold"], row["case_id"], "predicted", row["key"], str(context.folder.path / row["mask_path"])
+            )
+            for row in outlines.to_dict("records")
+        ]
+    return {region.task_id: region for region in found}
+
+
+def _tasks(context: Context, regions: dict[str, _Region], work: str, **settings: Any) -> list[Task]:
+    """One a region. settings : JSON values; they go into the payload and into the key."""
+    workflow = context.workflow
+    by_id = {row["case_id"]: row for row in context.read(tables.COHORT).to_dict("records")}
+    engine = engine_version("features", "filters", "io", "cohort")
+    tasks = []
+    for task_id, region in regions.items():
+        row = by_id[region.case_id]
+        key = content_key(
+            stage=work, engine=engine, image=row["image_sha256"], mask=region.mask_key, given=row["mask_sha256"], label=row["label"],
+            modality=row["modality"], roi=region.roi, **settings,
+        )  # fmt: skip
+        payload = {**case_payload(workflow, row), "roi": region.roi, "predicted_path": region.mask_path, **settings}
+        tasks.append(
+            Task(task_id=task_id, key=key, payload=payload, case_id=region.case_id, path=region.mask_path or row["mask_path"])
+        )
+    return tasks
+
+
+def _dictionary(workflow: Workflow) -> list[dict[str, Any]]:
+    rows = feature_dictionary(workflow.features)
+    if workflow.maps is not None and workflow.maps.statistics:
+        base = feature_dictionary(workflow.maps.extraction(workflow.features))
+        rows += map_dictionary(workflow.maps, base, workflow.maps.key(workflow.features))
+    return rows
+
+
+def _write_maps(context: Context, mapped: MapResult | None, regions: dict[str, _Region], lost: set[str]) -> None:
+    """Where the maps lie; nothing is left of an earlier run that made some where this one makes none."""
+    if mapped is None:
+        context.folder.table(tables.MAPS.name).unlink(missing_ok=True)
+        return
+    rows = [
+        {**regions[task_id].place, "path": context.folder.relative(stored.file(MAPS_FILE)), "centres": stored.row["centres"], "key": stored.key}
+        for task_id, stored in mapped.done.items()
+        if regions[task_id].case_id not in lost
+    ]  # fmt: skip
+    context.write(tables.MAPS, rows)
+
+
+def _failures(problems: list[dict[str, str]], regions: dict[str, _Region], used: str) -> tuple[list[dict[str, str]], set[str]]:
     """The stage's failures, and the cases that are lost to it.
 
     A case whose values from the given outline fail is not lost where the predicted one is used: it is reported, and
     missing from the agreement only.
     """
-    lost = {about[row["task_id"]][2] for row in result.failures if about[row["task_id"]][3] == used}
+    lost = {regions[row["task_id"]].case_id for row in problems if regions[row["task_id"]].roi == used}
     rows = []
-    for row in result.failures:
-        _, _, case_id, roi = about[row["task_id"]]
-        if roi == used:
-            rows.append({**row, "case_id": case_id})
-        elif case_id not in lost:
+    for row in problems:
+        region = regions[row["task_id"]]
+        if region.roi == used:
+            rows.append({**row, "case_id": region.case_id})
+        elif region.case_id not in lost:
             rows.append({
-                **row, "case_id": f"{case_id} (given outline)",
+                **row, "case_id": f"{region.case_id} (given outline)",
                 "problem": f"{row['problem']} The case goes on with its predicted outline; only the agreement table lacks it.",
             })  # fmt: skip
     return rows, lost
@@ -143,6 +213,7 @@ def _from_table(context: Context) -> StageResult:
     names = [name for name in frame.columns if name != "case_id"]
     context.write(tables.FEATURES, [{**row, "roi": "given"} for row in frame.to_dict("records")], csv=True)
     context.write(tables.FOLD_FEATURES, [])
+    context.folder.table(tables.MAPS.name).unlink(missing_ok=True)
     dictionary = [
         {"name": name, "image_type": "", "family": "", "feature": name, "ibsi": "", "unit": "", "meaning": "made elsewhere",
          "convention": "user", "source": path.name, "other_name": "", "settings": "", "settings_key": ""}

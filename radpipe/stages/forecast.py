@@ -11,7 +11,7 @@ from radpipe.stages.cohort import load_cases, manifest_path
 # CPU seconds of one task, measured by `radpipe run workflows/sts_pet.yaml` on a 2-core x86-64 machine (windows of about
 # 35 x 38 x 52 PET voxels): what one should expect of images of that size, and no more.
 CPU_SECONDS = {
-    "check": 0.05, "prepare": 0.05, "network epoch": 0.4, "outline": 0.15, "extract": 0.05, "select": 0.8,
+    "check": 0.05, "prepare": 0.05, "network epoch": 0.4, "outline": 0.15, "extract": 0.05, "maps": 0.4, "habitats": 2.0, "select": 0.8,
     "ann": 0.3, "cnn3d": 6.5, "logistic": 0.1, "xgboost": 0.2, "report": 15.0, "start of a worker": 20.0,
 }  # fmt: skip
 
@@ -38,8 +38,15 @@ def forecast(workflow: Workflow, out: Path, workers: int | None) -> str:
     if workflow.features.table is None:
         regions = n + outlines
         lines.append(("extract", f"{regions} regions, engine {workflow.features.engine}", regions * CPU_SECONDS["extract"]))
-    if any(model.inputs == "selected" for model in workflow.models.values()):
-        lines.append(("select", f"{folds} outer folds", folds * CPU_SECONDS["select"]))
+        if workflow.maps is not None:
+            every = workflow.maps.stride**3
+            lines.append(("extract", f"maps of {regions} regions", regions * CPU_SECONDS["maps"] / every))
+            if workflow.maps.habitats is not None:
+                lines.append(("habitats", f"{folds} outer folds", folds * CPU_SECONDS["habitats"]))
+    sets = {workflow.sources_of(model) for model in workflow.models.values() if model.inputs == "selected"}
+    if sets:
+        of_what = f", {len(sets)} sets of inputs" if len(sets) > 1 else ""
+        lines.append(("select", f"{folds} outer folds{of_what}", folds * len(sets) * CPU_SECONDS["select"]))
     for name, model in workflow.models.items():
         lines.append(
             ("train", f"{name}: {folds} fits ({model.kind} on {model.inputs})", folds * CPU_SECONDS.get(model.kind, 1.0))

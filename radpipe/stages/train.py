@@ -1,4 +1,4 @@
-"""6. train: every model on every outer fold, features and images alike, into one table of predictions."""
+"""7. train: every model on every outer fold, features and images alike, into one table of predictions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from radpipe.config import Workflow
 from radpipe.core import tables
 from radpipe.core.keys import content_key
 from radpipe.core.registry import lookup
 from radpipe.core.seeds import derive_seed
 from radpipe.errors import RunError
 from radpipe.io.store import StoredResult
-from radpipe.models.config import Cnn3dParams
+from radpipe.models.config import Cnn3dParams, Source
 from radpipe.networks.registry import CLASSIFIERS
 from radpipe.stages import _inputs
 from radpipe.stages._inputs import Fold
@@ -23,6 +24,8 @@ NAME = "train"
 NEEDS = ("cohort", "splits", "features", "selection", "preprocessed", "segmentation where masks: predicted")
 MAKES = ("predictions", "fits", "models/")
 Crops = dict[str, dict[Fold, dict[str, StoredResult]]]
+Sources = tuple[Source, ...]
+Features = dict[Sources, dict[Fold, pd.DataFrame]]
 
 
 def run(context: Context) -> StageResult:
@@ -30,8 +33,9 @@ def run(context: Context) -> StageResult:
     workflow = context.workflow
     cohort = context.read(tables.COHORT).set_index("case_id")
     splits = context.read(tables.SPLITS)
-    features = _inputs.fold_features(context)
-    entering = sorted(set.intersection(*(set(table.index) for table in features.values())))
+    features = {sources: _inputs.fold_features(context, sources) for sources in _sets(workflow)}
+    made = [set(table.index) for by_fold in features.values() for table in by_fold.values()]
+    entering = sorted(set.intersection(*made)) if made else []
     failures: list[dict[str, str]] = []
     crops: Crops = {}
     for name, model in workflow.models.items():
@@ -68,15 +72,20 @@ def run(context: Context) -> StageResult:
     return context.finish(NAME, entering, alive, [*failures, *result.failures])
 
 
+def _sets(workflow: Workflow) -> list[Sources]:
+    """What the models eat of the features; all of it at least once, so that every model meets the same cases."""
+    return list(dict.fromkeys([workflow.sources, *(workflow.sources_of(model) for model in workflow.models.values())]))
+
+
 def _tasks(
-    context: Context, cohort: pd.DataFrame, parts: pd.DataFrame, features: dict[Fold, pd.DataFrame], crops: Crops
+    context: Context, cohort: pd.DataFrame, parts: pd.DataFrame, features: Features, crops: Crops
 ) -> tuple[list[Task], dict[str, tuple[int, int, str, int]], list[dict[str, str]]]:
     """Tasks; task id -> (repeat, fold, model, seed); and failures of fits whose inputs could not be selected."""
     workflow = context.workflow
     wanted = {model.inputs for model in workflow.models.values()}
-    sources = {"features": features, "selected": features, "clinical": _inputs.clinical(context, cohort)}
+    others = {"clinical": _inputs.clinical(context, cohort)}
     if "volume" in wanted:
-        sources["volume"] = _inputs.volume(context, cohort, features)
+        others["volume"] = _inputs.volume(context, cohort, features[workflow.sources])
     kept = _inputs.kept_inputs(context) if "selected" in wanted else {}
     engine = engine_version("models", "networks", "selection")
     tasks: list[Task] = []
@@ -92,22 +101,28 @@ def _tasks(
         }  # fmt: skip
         for name, model in workflow.models.items():
             task_id = f"{name} (repeat {repeat}, fold {fold})"
-            if model.inputs == "selected" and place not in kept:
-                without.append({
-                    "case_id": task_id, "error": "upstream", "path": "", "problem": "its inputs could not be selected.",
-                    "hint": "See the failure of stage select.",
-                })  # fmt: skip
+            own = workflow.sources_of(model)
+            chosen = kept.get((_inputs.set_name(own), place))
+            if model.inputs == "selected" and chosen is None:
+                without.append(_inputs.upstream(task_id, "its inputs could not be selected.", "select"))
                 continue
+            table = None
+            if not isinstance(model, Cnn3dParams):
+                table = _inputs.of_fold(others[model.inputs] if model.inputs in others else features[own], place)
+                if table is None:
+                    without.append(_inputs.upstream(task_id, "the fold's habitats could not be found.", "habitats"))
+                    continue
             seed = derive_seed(workflow.seed, NAME, repeat, fold, name)
             params = model.model_dump(mode="json")
             payload: dict[str, Any] = {**common, "params": params, "seed": seed, "table": "", "columns": [], "crops": []}
+            data: Any = None
             if isinstance(model, Cnn3dParams):
-                found = _inputs.of_fold(crops[name], place)
+                found = _inputs.of_fold(crops[name], place) or {}
                 payload["crops"] = [str(found[case_id].file("crop.npy")) for case_id in case_ids]
-                data: Any = [found[case_id].key for case_id in case_ids]
-            else:
-                table = _inputs.of_fold(sources[model.inputs], place).loc[case_ids]
-                table = table[kept[place]] if model.inputs == "selected" else table
+                data = [found[case_id].key for case_id in case_ids]
+            elif table is not None:
+                table = table.loc[case_ids]
+                table = table[chosen] if model.inputs == "selected" else table
                 payload |= {"table": _inputs.publish(context, table), "columns": list(table.columns)}
                 data = frame_key(table)
             key = content_key(stage=NAME, engine=engine, params=params, seed=seed, data=data, **common)

@@ -141,6 +141,67 @@ def extract_case(payload: Payload, folder: Path) -> Row:
     return {"features": extraction.row, "undefined": extraction.undefined}
 
 
+def map_region(payload: Payload, folder: Path) -> Row:
+    """extract: the feature maps of one region, and their statistics."""
+    from radpipe.features.config import FeatureSettings
+    from radpipe.features.map_statistics import map_statistics
+    from radpipe.features.maps import extract_maps
+    from radpipe.stages.map_store import MAPS_FILE, save_maps
+    from radpipe.stages.reading import reading_of
+
+    settings = FeatureSettings.model_validate(payload["settings"])
+    image, mask = _read(payload, resamples=reading_of(settings.params).resamples)
+    if payload["roi"] == "predicted":
+        mask = read_mask(Path(payload["predicted_path"]), case_id=payload["case_id"])
+    stride = payload["stride"]
+    maps = extract_maps(image, mask, settings, stride=stride)
+    save_maps(folder / MAPS_FILE, maps)
+    values: dict[str, float] = {}
+    undefined: dict[str, str] = {}
+    if payload["statistics"]:
+        values, undefined = map_statistics(maps.columns, maps.data, maps.centres, stride=stride)
+    return {"features": values, "undefined": undefined, "centres": len(maps.centres)}
+
+
+def find_habitats(payload: Payload, folder: Path) -> Row:
+    """habitats: those of one outer fold, from its training part alone, and what every case of the fold has of them."""
+    from radpipe.habitats.config import HabitatSettings
+    from radpipe.habitats.fit import draw, fit_habitats
+    from radpipe.io.models import save_model
+    from radpipe.stages.map_store import LABELS_FILE, load_maps, save_labels
+
+    settings = HabitatSettings.model_validate(payload["settings"])
+    columns, seed = tuple(payload["columns"]), payload["seed"]
+
+    def values_of(case_id: str) -> np.ndarray:
+        maps = load_maps(Path(payload["paths"][case_id]))
+        return np.stack([maps.values(name) for name in columns], axis=1)
+
+    # Drawn case by case: whole maps of a thousand cases need not fit into memory together.
+    drawn = {case_id: draw(values_of(case_id), settings.voxels_per_case, case_id, seed) for case_id in payload["train"]}
+    habitats = fit_habitats(drawn, columns, settings, seed=seed)
+    unseen = set(payload["paths"]) - set(payload["train"])
+    if unseen.intersection(habitats.saw):
+        raise RadpipeError(
+            "habitats were fitted on a case outside the training part.",
+            hint="This is a fault of radpipe, not of the data: please report it.", kind="leakage",
+        )  # fmt: skip
+    cases, labels = {}, {}
+    for case_id in payload["paths"]:
+        values = values_of(case_id)
+        labels[case_id] = habitats.assign(values)
+        row, why = habitats.describe(values, labels[case_id])
+        cases[case_id] = {"features": row, "undefined": why}
+    save_labels(folder / LABELS_FILE, labels)
+    save_model(folder, *habitats.state())
+    means = [dict(zip(columns, own, strict=True)) for own in habitats.means.tolist()]
+    choices = [
+        {"k": choice.k, "agreement": choice.agreement, "spread": choice.spread, "chosen": choice.chosen}
+        for choice in habitats.choices
+    ]
+    return {"cases": cases, "shares": habitats.shares.tolist(), "means": means, "choices": choices}
+
+
 def select_fold(payload: Payload, folder: Path) -> Row:
     """select: inputs for the network of one outer fold, from its training part alone."""
     from radpipe.selection.config import SelectionSettings

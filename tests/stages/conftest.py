@@ -86,6 +86,13 @@ def study(tmp_path: Path) -> Study:
     return Study(folder, [make_case(folder, index) for index in range(N_CASES)])
 
 
+@pytest.fixture(scope="module")
+def module_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The same, for tests that only read what one run of it left."""
+    folder = tmp_path_factory.mktemp("study")
+    return Study(folder, [make_case(folder, index) for index in range(N_CASES)])
+
+
 @pytest.fixture
 def radpipe() -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command itself, as a user calls it."""
