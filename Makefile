@@ -41,6 +41,7 @@ pyradiomics: $(VENV)/.runtime
 	sh tools/install_pyradiomics.sh $(BIN)/python
 
 parity: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 0 tests/features/test_live_parity.py
 	$(BIN)/python tests/reference/make_pyradiomics_oracle.py --compare
 
 ibsi: $(VENV)/.runtime
