@@ -130,7 +130,7 @@ def test_a_pyradiomics_batch_file(lesions, radpipe, tmp_path: Path) -> None:
         lesions.row("a", Label="1", Scanner="-3"),
     ])  # fmt: skip
     out = tmp_path / "out.csv"
-    done = radpipe("extract", Path("lesions") / "batch.csv", "-o", out, "-s", "minimumROIDimensions:1", "-w", 2, cwd=tmp_path)
+    done = radpipe("extract", Path("lesions") / "batch.csv", "-o", out, "-s", "minimumROIDimensions:1", *QUICK, cwd=tmp_path)
     rows = rows_of(out)
     assert list(rows[0])[:5] == ["ID", "Image", "Mask", "Label", "Scanner"]
     assert list(rows[0])[5] == "diagnostics_Versions_PyRadiomics"
@@ -169,6 +169,7 @@ def test_radpipes_own_manifest_in_three_formats(lesions, radpipe, tmp_path: Path
     assert listed[0]["diagnostics_Image-original_Size"] == [14, 12, 8] and parquet[0]["diagnostics_Mask-original_VoxelNum"] > 100
 
 
+@pytest.mark.slow
 def test_workers_schedulers_and_order_change_no_byte(lesions, radpipe, tmp_path: Path) -> None:
     cases = lesions.table("cases.csv", [lesions.row(name) for name in "dbca"])
     made = []
