@@ -120,6 +120,15 @@ def test_nullable_numbers_may_be_missing_and_others_not() -> None:
 
 @pytest.mark.parametrize(("column", "value"), [("repeat", 0.5), ("repeat", float("nan")), ("kept", "False"), ("kept", None)])
 def test_a_value_that_pandas_would_change_without_a_word_is_refused(column: str, value: object) -> None:
-    row = {"repeat": 0, "fold": 0, "feature": "f", "importance": 0.1, "kept": True, "reason": "kept", "redundant_with": ""}
+    row = {
+        "repeat": 0,
+        "fold": 0,
+        "sources": "scalar",
+        "feature": "f",
+        "importance": 0.1,
+        "kept": True,
+        "reason": "kept",
+        "redundant_with": "",
+    }
     with pytest.raises(SchemaError, match=column):
         make_table(SELECTION, [{**row, column: value}])

@@ -22,7 +22,16 @@ SPLIT_ROWS = [
 ]  # fmt: skip
 METRIC_ROW = {"model": "ann", "metric": "auc", "repeat": -1, "fold": -1, "role": "test", "value": 0.1 + 0.2, "ci_low": math.nan,
               "ci_high": 1e-300, "n": 34, "method": "DeLong"}  # fmt: skip
-SELECTION_ROW = {"repeat": 0, "fold": 0, "feature": "f", "importance": 0.5, "kept": True, "reason": "kept", "redundant_with": ""}
+SELECTION_ROW = {
+    "repeat": 0,
+    "fold": 0,
+    "sources": "scalar",
+    "feature": "f",
+    "importance": 0.5,
+    "kept": True,
+    "reason": "kept",
+    "redundant_with": "",
+}
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
