@@ -202,11 +202,18 @@ def agreement_summary(inputs: ReportInputs) -> dict[str, Any] | None:
     }
 
 
-def selection_summary(inputs: ReportInputs) -> dict[str, Any] | None:
-    """How often each feature was kept, what it is, and how stable the selection was."""
+SOURCES = {"scalar": "values of the whole lesion", "maps": "statistics of feature maps", "habitats": "habitats"}
+
+
+def selection_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
+    """For every set of candidates: how often each feature was kept, what it is, and how stable the selection was."""
     table = inputs.table("selection")
     if table.empty:
-        return None
+        return []
+    return [_selection(inputs, str(sources), part) for sources, part in table.groupby("sources", sort=False)]
+
+
+def _selection(inputs: ReportInputs, sources: str, table: pd.DataFrame) -> dict[str, Any]:
     fits = len(table[["repeat", "fold"]].drop_duplicates())
     kept = table[table["kept"]]
     times = kept.groupby("feature").size()
@@ -221,13 +228,16 @@ def selection_summary(inputs: ReportInputs) -> dict[str, Any] | None:
         }
         for name in shown
     ]  # fmt: skip
+    stability = inputs.stability.get(sources)
     return {
+        "sources": sources,
+        "among": ", ".join(SOURCES.get(name, name) for name in sources.split("+")),
         "fits": fits,
         "candidates": int(table["feature"].nunique()),
         "ever_kept": len(order),
         "per_fit": _spread(kept.groupby(["repeat", "fold"]).size()) if len(kept) else None,
         "features": features,
-        "stability": {key: finite(value) for key, value in inputs.stability.items()} if inputs.stability else None,
+        "stability": {key: finite(value) for key, value in stability.items()} if stability else None,
     }
 
 
@@ -236,17 +246,60 @@ def overlay_summary(slices: tuple[OverlaySlice, ...]) -> list[dict[str, Any]]:
     return [_overlay(item) for item in slices]
 
 
-def _overlay(item: OverlaySlice) -> dict[str, Any]:
-    image = np.asarray(item.image, float)
-    seen = image[np.isfinite(image)]
-    if item.modality == "CT":
+def map_summary(inputs: ReportInputs) -> dict[str, Any] | None:
+    """The pictures of feature maps as lists; one scale a map, the same for all cases, from the 2nd to the 98th percentile shown."""
+    if not inputs.maps:
+        return None
+    names = list(inputs.maps[0].planes[0].maps)
+    columns = []
+    for name in names:
+        values = np.concatenate([plane.maps[name].ravel() for picture in inputs.maps for plane in picture.planes])
+        known = values[np.isfinite(values)]
+        low, high = (float(q) for q in np.percentile(known, [2, 98])) if len(known) else (0.0, 1.0)
+        unit, meaning = inputs.map_facts.get(name, ("", ""))
+        columns.append({"name": name, "unit": unit, "meaning": meaning, "low": low, "high": high if high > low else low + 1.0})
+    cases = []
+    for picture in inputs.maps:
+        low, high = _window([plane.image for plane in picture.planes], picture.modality)
+        planes = [
+            {
+                "name": plane.name,
+                "spacing_mm": [float(step) for step in plane.spacing_mm],
+                "grey": _grey(plane.image, low, high),
+                "outline": plane.outline.astype(int).tolist(),
+                "maps": [[[finite(value) for value in row] for row in plane.maps[name].tolist()] for name in names],
+                "habitats": None if plane.habitats is None else plane.habitats.astype(int).tolist(),
+            }
+            for plane in picture.planes
+        ]
+        window = f"grey scale {significant(low, 2)} to {significant(high, 2)} {picture.unit}".rstrip()
+        cases.append({"case_id": picture.case_id, "window": window, "inverted": picture.modality == "PET", "planes": planes})
+    shown = [plane.habitats for picture in inputs.maps for plane in picture.planes if plane.habitats is not None]
+    return {"columns": columns, "cases": cases, "habitats": max((int(labels.max(initial=0)) for labels in shown), default=0)}
+
+
+def _window(images: list[Any], modality: str) -> tuple[float, float]:
+    """The grey scale of a modality, for these slices."""
+    seen = np.concatenate([np.asarray(image, float).ravel() for image in images])
+    seen = seen[np.isfinite(seen)]
+    if modality == "CT":
         low, high = -160.0, 240.0
-    elif item.modality == "PET":
+    elif modality == "PET":
         low, high = 0.0, float(np.percentile(seen, 99.8)) if len(seen) else 1.0
     else:
         low, high = (float(q) for q in np.percentile(seen, [1, 99.5])) if len(seen) else (0.0, 1.0)
-    high = high if high > low else low + 1.0
-    grey = np.nan_to_num(np.clip((image - low) / (high - low), 0, 1)) * 255
+    return low, high if high > low else low + 1.0
+
+
+def _grey(image: Any, low: float, high: float) -> list[list[int]]:
+    """0 to 255."""
+    grey = np.nan_to_num(np.clip((np.asarray(image, float) - low) / (high - low), 0, 1)) * 255
+    found: list[list[int]] = grey.round().astype(int).tolist()
+    return found
+
+
+def _overlay(item: OverlaySlice) -> dict[str, Any]:
+    low, high = _window([item.image], item.modality)
     window = f"grey scale {significant(low, 2)} to {significant(high, 2)} {item.unit}".rstrip()
     return {
         "case_id": item.case_id,
@@ -256,7 +309,7 @@ def _overlay(item: OverlaySlice) -> dict[str, Any]:
         "window": window,
         "inverted": item.modality == "PET",
         "spacing_mm": [float(step) for step in item.spacing_mm],
-        "grey": grey.round().astype(int).tolist(),
+        "grey": _grey(item.image, low, high),
         "given": np.asarray(item.given).astype(int).tolist(),
         "predicted": None if item.predicted is None else np.asarray(item.predicted).astype(int).tolist(),
         "alt": _alt(item),

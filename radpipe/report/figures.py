@@ -80,7 +80,7 @@ def _svg(
     return Markup(body)  # made here from numbers and text that matplotlib escaped
 
 
-def _png(width: int, height: int, draw: Callable[[Figure], None]) -> str:
+def png(width: int, height: int, draw: Callable[[Figure], None]) -> str:
     """A data URI; pixels at twice the CSS size for sharp screens."""
     with _style():
         figure = Figure(figsize=(width * _PIXEL, height * _PIXEL), dpi=192)
@@ -206,8 +206,8 @@ def agreement(summary: dict[str, Any]) -> Markup:
     return _svg("agreement", alt, 420, round(90 + min(360, max(140, 4.2 * len(features)))), draw)
 
 
-def selected(summary: dict[str, Any]) -> Markup:
-    """How often each feature was kept."""
+def selected(summary: dict[str, Any], place: int) -> Markup:
+    """How often each feature was kept. place : of this figure among those of its kind."""
     features = summary["features"]
 
     def draw(figure: Figure) -> None:
@@ -228,7 +228,11 @@ def selected(summary: dict[str, Any]) -> Markup:
 
     top = ", ".join(f"{f['feature']} in {f['times']}" for f in features[:3])
     return _svg(
-        "selected", f"Features kept most often, of {summary['fits']} training parts: {top}.", 440, 66 + 19 * len(features), draw
+        f"selected{place}",
+        f"Features kept most often, of {summary['fits']} training parts: {top}.",
+        440,
+        66 + 19 * len(features),
+        draw,
     )
 
 
@@ -391,7 +395,7 @@ def overlay(item: dict[str, Any]) -> str:
         ax.text(left, low - span * 0.025, f"{bar:g} mm", color=ink, fontsize=7.5,
                 path_effects=[patheffects.withStroke(linewidth=2.4, foreground=paper)])  # fmt: skip
 
-    return _png(side, side, draw)
+    return png(side, side, draw)
 
 
 def draw_all(summary: dict[str, Any]) -> dict[str, Any]:
@@ -401,13 +405,13 @@ def draw_all(summary: dict[str, Any]) -> dict[str, Any]:
     arms = [m for m in models if m["primary"]] or models[:2]
     tested = [row for row in summary["comparison"] if row["test"] == "corrected_t"]
     labels = {m["model"]: m["label"] for m in models}
-    seg, agree, sel = summary["segmentation"], summary["agreement"], summary["selection"]
+    seg, agree = summary["segmentation"], summary["agreement"]
     return {
         "overlays": [overlay(item) for item in summary["overlays"]],
         "dice": dice(seg) if seg else None,
         "hd95": hd95(seg) if seg and seg["hd95_mm"]["median"] is not None else None,
         "agreement": agreement(agree) if agree and agree["n"] else None,
-        "selected": selected(sel) if sel and sel["features"] else None,
+        "selected": [selected(found, place) if found["features"] else None for place, found in enumerate(summary["selections"])],
         "roc": roc(models) if any(m["roc"] for m in models) else None,
         "calibration": [calibration(m, look[m["model"]], summary["confidence"]) for m in arms if m["calibration"]],
         "scores": [scores(m, look[m["model"]], summary["groups"]) for m in arms if m["scores"]],
@@ -415,4 +419,4 @@ def draw_all(summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-__all__ = ["draw_all", "styles"]
+__all__ = ["GIVEN", "INK", "draw_all", "png", "styles"]

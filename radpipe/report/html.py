@@ -23,7 +23,7 @@ VERDICTS = {
 
 def render(summary: dict[str, Any]) -> str:
     """summary : of :func:`radpipe.report.summary.summarise`. The same summary gives the same bytes."""
-    from radpipe.report import figures  # matplotlib: a second to import, wanted here only
+    from radpipe.report import figures, map_figures  # matplotlib: a second to import, wanted here only
 
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
@@ -40,7 +40,8 @@ def render(summary: dict[str, Any]) -> str:
         interval=words.interval, verdict_words=_verdict, strip=_strip, percent_of=_percent, breakable=_breakable
     )
     template = files("radpipe.report").joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
-    return environment.from_string(template).render(s=summary, figures=figures.draw_all(summary))
+    drawn = {**figures.draw_all(summary), "maps": map_figures.draw_maps(summary["maps"])}
+    return environment.from_string(template).render(s=summary, figures=drawn)
 
 
 def _verdict(row: dict[str, Any]) -> str:

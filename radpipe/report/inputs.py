@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from radpipe.core.grid import grid_differences
 from radpipe.core.image import Image, Mask
 from radpipe.errors import GeometryError
+from radpipe.report.map_pictures import MapPicture
 from radpipe.typing import BoolVolume
 
 
@@ -44,8 +45,9 @@ class ReportInputs:
     tables : schema name -> table (cohort, splits, features, feature_dictionary, selection, predictions, fits, metrics,
         comparison, failures; segmentation and mask_agreement where outlines were predicted). None or absent: not made.
     settings : the whole workflow with every default, as JSON values.
+    maps : pictures of a few cases' feature maps; map_facts : column -> (unit, what it measures).
     excluded : case_id -> why it was left out before the run (rows of the manifest that are no case).
-    stability : value, ci_low, ci_high of the selection's stability (Nogueira 2018), or None.
+    stability : sources -> value, ci_low, ci_high of the selection's stability among these candidates (Nogueira 2018).
     budget : model -> (fits, CPU seconds of all of them).
     command : runs this workflow again.
     """
@@ -57,8 +59,10 @@ class ReportInputs:
     versions: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     overlays: tuple[OverlaySlice, ...] = ()
+    maps: tuple[MapPicture, ...] = ()
+    map_facts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
-    stability: Mapping[str, float] | None = None
+    stability: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     budget: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     licence: str = ""
     citations: tuple[str, ...] = ()

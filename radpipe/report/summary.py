@@ -18,7 +18,8 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
     cohort = described.cohort_table(inputs)
     splits = described.split_words(inputs)
     segmentation = described.segmentation_summary(inputs)
-    selection = described.selection_summary(inputs)
+    selections = described.selection_summaries(inputs)
+    selection = max(selections, key=lambda found: int(found["candidates"]), default=None)  # the one that asks for most patients
     outcome, group_0, group_1 = described.outcome_words(inputs)
     comparison = inputs.settings.get("comparison", {})
     alpha = float(comparison.get("alpha", 0.05))
@@ -55,9 +56,10 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "images_add": {**words.images_add(pairs, image_models, references, 1 - alpha), "pairs": pairs},
         "cohort": cohort,
         "overlays": described.overlay_summary(inputs.overlays),
+        "maps": described.map_summary(inputs),
         "segmentation": segmentation,
         "agreement": described.agreement_summary(inputs),
-        "selection": selection,
+        "selections": selections,
         "comparison": rows,
         "margin": finite(comparison.get("margin", 0.05)),
         "failures": failures,

@@ -1,4 +1,4 @@
-"""9. report: the tables -> one page that a clinician can read."""
+"""10. report: the tables -> one page that a clinician can read."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ import numpy as np
 import pandas as pd
 
 import radpipe
-from radpipe.config import BUILTIN
+from radpipe.config import BUILTIN, Workflow
 from radpipe.core import tables
+from radpipe.core.grid import grid_differences
+from radpipe.core.image import Mask
 from radpipe.core.keys import content_key
 from radpipe.core.registry import lookup
 from radpipe.datasets import DATASETS
+from radpipe.features.dictionary import feature_dictionary
+from radpipe.features.map_settings import MAP
 from radpipe.io.files import sha256_file, write_bytes
 from radpipe.io.tables import read_table
 from radpipe.io.volumes import read_mask
+from radpipe.preprocessing.resample import resample_image
 from radpipe.report.html import render
 from radpipe.report.inputs import OverlaySlice, ReportInputs, overlay, pick_cases
+from radpipe.report.map_pictures import MapPicture, map_picture
 from radpipe.report.summary import summarise
 from radpipe.selection.stability import nogueira
 from radpipe.stages.cohort import case_payload
 from radpipe.stages.context import Context, StageResult, engine_version
+from radpipe.stages.map_store import load_labels, load_maps
 from radpipe.stages.work import read_case
 
 NAME = "report"
@@ -51,6 +58,8 @@ def run(context: Context) -> StageResult:
         versions=_versions(),
         seeds={"workflow": workflow.seed},
         overlays=_overlays(context, loaded) if workflow.needs_images else (),
+        maps=_map_pictures(context, loaded),
+        map_facts=_map_facts(workflow),
         stability=_stability(loaded.get("selection")),
         budget=_budget(context),
         command=f"radpipe run {context.invocation[0]} --out {context.invocation[1]}",
@@ -90,14 +99,86 @@ def _overlays(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[Overla
     return tuple(slices)
 
 
-def _stability(selection: pd.DataFrame | None) -> dict[str, float] | None:
-    if selection is None or not len(selection):
-        return None
-    kept = selection.pivot_table(index=["repeat", "fold"], columns="feature", values="kept", aggfunc="all").to_numpy(dtype=bool)
-    if len(kept) < 2:
-        return None
-    value, low, high = nogueira(kept)
-    return {"value": value, "ci_low": low, "ci_high": high}
+def _map_pictures(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[MapPicture, ...]:
+    """A few cases, spread over the volume, with the maps that selection used most (else the first), and their habitats.
+
+    The habitats are those of the first fold whose test part the case is in: found without it.
+    """
+    workflow = context.workflow
+    places = loaded.get("maps", pd.DataFrame())
+    places = places[places["roi"] == workflow.segmentation.masks] if len(places) else places
+    if not len(places) or not workflow.report.map_examples:
+        return ()
+    cohort = loaded["cohort"].set_index("case_id")
+    by_volume = [case for case in cohort.sort_values("mask_volume_ml").index if case in set(places["case_id"])]
+    # Not the very smallest and largest: the middle of each part of the range shows what most lesions look like.
+    n = min(workflow.report.map_examples, len(by_volume))
+    chosen = [by_volume[int((part + 0.5) * len(by_volume) / n)] for part in range(n)]
+    labels = _habitats_without(context, loaded)
+    pictures = []
+    for case_id in chosen:
+        payload = case_payload(workflow, {"case_id": case_id, **cohort.loc[case_id].to_dict()})
+        image, outline = read_case(payload)
+        maps = load_maps(context.folder.path / str(places[places["case_id"] == case_id].iloc[0]["path"]))
+        where = tuple(maps.centres.T)
+        if grid_differences(image.grid, maps.grid):  # the image was resampled for its maps
+            image = resample_image(image, maps.grid)
+            outline = Mask(maps.grid, np.zeros(maps.grid.shape, bool))
+            outline.voxels[where] = True
+        names = _names_shown(loaded.get("selection"), maps.columns)
+        shown = {}
+        for name in names:
+            shown[name] = np.full(image.grid.shape, np.nan)
+            shown[name][where] = maps.values(name)
+        habitats = None
+        if case_id in labels:
+            habitats = np.zeros(image.grid.shape, np.uint8)
+            habitats[where] = labels[case_id]
+        pictures.append(map_picture(case_id, image, outline, shown, habitats, modality=payload["modality"]))
+    return tuple(pictures)
+
+
+def _names_shown(selection: pd.DataFrame | None, columns: tuple[str, ...], most: int = 3) -> list[str]:
+    """The maps behind the features that were kept most often; filled up with the first ones."""
+    found: list[str] = []
+    if selection is not None and len(selection):
+        kept = selection[selection["kept"] & selection["feature"].str.contains(MAP, regex=False)]
+        times = kept["feature"].str.partition(MAP)[0].value_counts()
+        found = sorted((name for name in times.index if name in columns), key=lambda name: (-times[name], name))
+    return [*found, *(name for name in columns if name not in found)][:most]
+
+
+def _habitats_without(context: Context, loaded: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """case -> habitat of each centre, by the first fold that tested the case."""
+    habitats, splits = loaded.get("habitats", pd.DataFrame()), loaded["splits"]
+    found: dict[str, Any] = {}
+    if not len(habitats):
+        return found
+    for (repeat, fold), rows in habitats.groupby(["repeat", "fold"]):
+        tested = splits[(splits["repeat"] == repeat) & (splits["fold"] == fold) & (splits["role"] == "test")]["case_id"]
+        labels = load_labels(context.folder.path / str(rows.iloc[0]["path"]))
+        for case_id in tested:
+            if case_id in labels:
+                found.setdefault(case_id, labels[case_id])
+    return found
+
+
+def _map_facts(workflow: Workflow) -> dict[str, tuple[str, str]]:
+    """Map -> (unit of its values, what it measures)."""
+    if workflow.maps is None:
+        return {}
+    rows = feature_dictionary(workflow.maps.extraction(workflow.features))
+    return {row["name"]: (row["unit"], row["meaning"]) for row in rows}
+
+
+def _stability(selection: pd.DataFrame | None) -> dict[str, dict[str, float]]:
+    found = {}
+    for sources, rows in (selection if selection is not None else pd.DataFrame({"sources": []})).groupby("sources"):
+        kept = rows.pivot_table(index=["repeat", "fold"], columns="feature", values="kept", aggfunc="all").to_numpy(dtype=bool)
+        if len(kept) >= 2:
+            value, low, high = nogueira(kept)
+            found[str(sources)] = {"value": value, "ci_low": low, "ci_high": high}
+    return found
 
 
 def _budget(context: Context) -> dict[str, tuple[int, float]]:

@@ -13,11 +13,14 @@ import pytest
 from radpipe.comparison.compare import compare_models
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.core import tables as t
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image, Mask
 from radpipe.evaluation.config import EvaluationSettings
 from radpipe.evaluation.metrics import evaluate
 from radpipe.features.undefined import REASONS
 from radpipe.report.config import ReportSettings
 from radpipe.report.inputs import OverlaySlice, ReportInputs
+from radpipe.report.map_pictures import MapPicture, map_picture
 
 FEATURES = """original_shape_MeshVolume original_shape_Sphericity original_shape_Flatness original_shape_Elongation
 original_shape_Maximum3DDiameter original_shape_SurfaceVolumeRatio original_firstorder_90Percentile original_firstorder_Entropy
@@ -100,7 +103,7 @@ def build(plan: Plan) -> ReportInputs:
             chosen = rng.random(len(FEATURES)) < np.exp(-np.arange(len(FEATURES)) / 5)
             for feature, keep in zip(FEATURES, chosen, strict=True):
                 selection.append(
-                    {"repeat": repeat, "fold": fold, "feature": feature, "importance": float(keep) * 0.2, "kept": bool(keep),
+                    {"repeat": repeat, "fold": fold, "sources": "scalar+maps+habitats", "feature": feature, "importance": float(keep) * 0.2, "kept": bool(keep),
                      "reason": "kept" if keep else "not_important", "redundant_with": ""}
                 )  # fmt: skip
     agreement = []
@@ -172,8 +175,10 @@ def build(plan: Plan) -> ReportInputs:
         versions={"radpipe": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "numpy": "2.4.6"},
         seeds={"workflow": 20261121},
         overlays=tuple(picture(cases[i], float(dice[i]), i) for i in np.argsort(dice)[:: max(1, plan.n // 6)][:6]),
+        maps=tuple(map_case(cases[i], i) for i in range(2)),
+        map_facts={"original_firstorder_Mean": ("SUV", "Mean intensity."), "original_glcm_Contrast": ("1", "How much neighbours differ.")},
         excluded={f"{plan.prefix}999": "the outcome is missing"},
-        stability={"value": 0.41, "ci_low": 0.33, "ci_high": 0.49},
+        stability={"scalar+maps+habitats": {"value": 0.41, "ci_low": 0.33, "ci_high": 0.49}},
         budget={name: (plan.repeats * plan.folds, 2.0 + 31 * i) for i, (name, _) in enumerate(plan.strength)},
         licence="The embedded cohort is under CC BY 3.0.",
         citations=("Vallières M et al. (2015). Physics in Medicine and Biology 60(14):5471-5496. doi:10.1088/0031-9155/60/14/5471",),
@@ -190,6 +195,21 @@ def picture(case: str, dice: float, seed: int) -> OverlaySlice:
     image = 0.8 + rng.gamma(2, 0.25, radius.shape) + 8 * np.exp(-(radius**2) * 1.4)
     shift = np.hypot((yy - 18 - (1 - dice) * 8) / 9, (xx - 20 - (1 - dice) * 5) / 8)
     return OverlaySlice(case, image, radius < 1, shift < 1, (4.0, 4.0), dice, "slice 17 of 40", "SUV", "PET")
+
+
+def map_case(case: str, seed: int) -> MapPicture:
+    """A lesion that is hot in front and cold behind, with its maps."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.indices((14, 30, 34))
+    inside = ((z - 7) / 4.5) ** 2 + ((y - 15) / 8) ** 2 + ((x - 16) / (9 + seed)) ** 2 <= 1
+    voxels = rng.gamma(2, 0.3, inside.shape) + inside * (6 - 0.2 * y)
+    grid = Grid(inside.shape, (4.0, 3.0, 3.0))
+    maps = {
+        "original_firstorder_Mean": np.where(inside, voxels, np.nan),
+        "original_glcm_Contrast": np.where(inside, rng.gamma(2, 3, inside.shape), np.nan),
+    }
+    habitats = np.where(inside, 1 + (y > 12) + (y > 18), 0).astype(np.uint8)
+    return map_picture(case, Image(grid, voxels, "SUV"), Mask(grid, inside), maps, habitats, modality="PET")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -36,7 +37,7 @@ def test_numbers_are_those_of_the_tables(inputs, summary):
     assert summary["primary"]["effect"] == comparison[comparison["primary"]]["effect"].iloc[0]
     assert summary["cohort"]["n"] == 34 and summary["cohort"]["events"] == 13
     assert [m["model"] for m in summary["models"]] == ["ann", "cnn", "clinical", "volume", "xgboost"]
-    assert summary["selection"]["features"][0]["times"] == inputs.tables["selection"].groupby("feature")["kept"].sum().max()
+    assert summary["selections"][0]["features"][0]["times"] == inputs.tables["selection"].groupby("feature")["kept"].sum().max()
     assert sum(band["count"] for band in summary["agreement"]["bands"]) == len(inputs.tables["mask_agreement"])
 
 
@@ -113,7 +114,7 @@ def test_a_summary_survives_any_missing_table(inputs, part):
 
 @pytest.mark.parametrize("missing", [PARTS, ("predictions", "fits", "metrics", "comparison")], ids=("everything", "models"))
 def test_a_run_with_parts_missing_still_reports(inputs, missing):
-    page = render(summarise(replace(without(inputs, *missing), overlays=(), stability=None, budget={}, citations=(), licence="")))
+    page = render(summarise(replace(without(inputs, *missing), overlays=(), stability={}, budget={}, citations=(), licence="")))
     assert "Research software, not a medical device" in page
     assert ("Nothing failed." in page) == ("failures" in missing)
 
@@ -123,6 +124,17 @@ def test_values_that_are_no_measurement_are_said(inputs):
     assert "2 values of 2 features in " in page and "differs from the mean of its neighbours" in page
     assert page.index("2 values of 2 features") < page.index("1 value of 1 feature in ")
     assert "no measurement" not in render(summarise(without(inputs, "undefined")))
+
+
+def test_two_sets_of_candidates_are_told_apart(inputs):
+    table = inputs.tables["selection"]
+    other = table[table["feature"] != table["feature"].iloc[0]].assign(sources="scalar")
+    both = replace(inputs, tables={**inputs.tables, "selection": pd.concat([table, other])})
+    first, second = summarise(both)["selections"]
+    assert first["candidates"] == second["candidates"] + 1 and first["stability"] and second["stability"] is None
+    page = render(summarise(both))
+    assert "Among values of the whole lesion, statistics of feature maps, habitats" in page
+    assert "Among values of the whole lesion<" in page and "<h3>Among" not in render(summarise(inputs))
 
 
 def test_given_masks_have_no_predicted_outline(inputs):
