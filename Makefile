@@ -6,12 +6,13 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo demo-full test test-slow lint parity pyradiomics ibsi benchmarks schemas docs constraints clean
+.PHONY: help demo demo-full demo-voxelwise test test-slow lint parity pyradiomics ibsi benchmarks schemas docs constraints clean
 
 help:
 	@echo 'make demo         install, then the main job: workflows/sts_pet.yaml -> runs/sts_pet/report.html'
 	@echo 'make test         install, then every test that is not slow'
 	@echo 'make demo-full    the same job with 10 x 5 splits (about 8 minutes on 2 cores)'
+	@echo 'make demo-voxelwise  scalar against voxel-wise features, habitats included, on the same patients'
 	@echo 'make test-slow    the tests that take minutes: repeated kills, poison cases, simulations, whole-pipeline permutations'
 	@echo 'make pyradiomics  the optional extra, built from source (needs a C compiler)'
 	@echo 'make parity       radpipe beside the installed pyradiomics, feature by feature'
@@ -24,6 +25,9 @@ demo: $(VENV)/.runtime
 
 demo-full: $(VENV)/.runtime
 	$(BIN)/radpipe run workflows/sts_pet_full.yaml --out runs/sts_pet_full
+
+demo-voxelwise: $(VENV)/.runtime
+	$(BIN)/radpipe run workflows/sts_pet_voxelwise.yaml --out runs/sts_pet_voxelwise
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS)
