@@ -1,4 +1,8 @@
-"""What the windows of voxel-wise maps share: the places of a window, and sixteen formulas over level and size."""
+"""What the windows of voxel-wise maps share: the places of a window, and sixteen formulas over level and size.
+
+For the compiler's sake callers write ``int(n)`` for a count they hand on: for a plain n, which starts at 0, numba compiles the
+called kernel twice, once for the number 0. Loops stand where an array expression would do, which takes it longer.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,27 @@ EPS_BITS = EPS / np.log(2.0)
 
 
 @kernel
-def window_places(shape: IntArray, radius: IntArray, border: int) -> tuple[IntArray, IntArray]:
-    """(source, target) of a window's voxels in memory order, int64 each.
+def window_places(shape: IntArray, radius: IntArray, offsets: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """(source, target) of a window's voxels in memory order, and steps to their neighbours; int64 each.
 
-    source : relative to the centre, in a flat volume of ``shape`` (z, y, x). target : in a flat cube that holds the window
-    with ``border`` voxels around it. radius : (3,), 0 along the axis that force2D leaves out.
+    source : relative to the centre, in a flat volume of ``shape`` (z, y, x). target : in a flat cube that holds the window and
+    around it room for the longest offset. radius : (3,), 0 along the axis that force2D leaves out. steps : (n,), offsets (n, 3)
+    as steps in that cube; 0 for those that reach past the window.
     """
+    border = 0
+    for b in range(len(offsets)):
+        for axis in range(3):
+            border = max(border, abs(offsets[b, axis]))
+    border = min(border, 2 * max(radius[0], radius[1], radius[2]))
     rows = 2 * (radius[1] + border) + 1
     columns = 2 * (radius[2] + border) + 1
+    steps = np.zeros(len(offsets), np.int64)
+    for b in range(len(offsets)):
+        fits = True
+        for axis in range(3):
+            fits &= abs(offsets[b, axis]) <= 2 * radius[axis]
+        if fits:
+            steps[b] = (offsets[b, 0] * rows + offsets[b, 1]) * columns + offsets[b, 2]
     n = (2 * radius[0] + 1) * (2 * radius[1] + 1) * (2 * radius[2] + 1)
     source = np.empty(n, np.int64)
     target = np.empty(n, np.int64)
@@ -29,15 +46,16 @@ def window_places(shape: IntArray, radius: IntArray, border: int) -> tuple[IntAr
                 source[k] = (z * shape[1] + y) * shape[2] + x
                 target[k] = ((z + radius[0] + border) * rows + y + radius[1] + border) * columns + x + radius[2] + border
                 k += 1
-    return source, target
+    return source, target, steps
 
 
 @kernel
 def times_log(most: int) -> FloatArray:
     """n log2(n) of n = 0 .. most."""
-    n = np.arange(most + 1).astype(np.float64)
-    n[0] = 1.0
-    return n * np.log2(n)
+    table = np.zeros(most + 1)
+    for n in range(2, most + 1):
+        table[n] = n * np.log2(n)
+    return table
 
 
 @kernel

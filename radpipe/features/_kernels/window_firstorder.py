@@ -74,9 +74,9 @@ def window_firstorder(
             m3 += square * centred
             m4 += square * square
         m2 /= n
-        _sort(inside, n)
-        tenth = _percentile(inside, n, 0.1)
-        ninetieth = _percentile(inside, n, 0.9)
+        _sort(inside, int(n))
+        tenth = _percentile(inside, int(n), 0.1)
+        ninetieth = _percentile(inside, int(n), 0.9)
         middle_sum = 0.0
         first = 0
         while inside[first] < tenth:
@@ -94,7 +94,7 @@ def window_firstorder(
         out[row, 1] = ninetieth
         out[row, 2] = energy
         out[row, 3] = np.log2(n) - entropy / n - kinds * EPS_BITS
-        out[row, 4] = _percentile(inside, n, 0.75) - _percentile(inside, n, 0.25)
+        out[row, 4] = _percentile(inside, int(n), 0.75) - _percentile(inside, int(n), 0.25)
         out[row, 5] = 0.0 if flat_window else m4 / n / (m2 * m2)
         out[row, 6] = high
         out[row, 7] = deviation / n

@@ -37,21 +37,20 @@ def window_neighbourhood(
     """
     with_gldm = len(gldm) > 0
     with_ngtdm = len(ngtdm) > 0
-    reach = min(np.abs(offsets).max(), 2 * radius.max())
-    source, target = window_places(shape, radius, reach)
+    source, target, steps = window_places(shape, radius, offsets)
     most = source.size
-    side = 2 * (radius + reach) + 1
-    steps = np.empty(len(offsets), np.int64)
     n_steps = 0
-    for offset in offsets:
-        if (np.abs(offset) <= 2 * radius).all():
-            steps[n_steps] = (offset[0] * side[1] + offset[1]) * side[2] + offset[2]
+    for b in range(len(offsets)):
+        if steps[b]:
+            steps[n_steps] = steps[b]
             n_steps += 1
     near = np.int32(min(alpha, n_levels))
     outside = np.int32(-1 - n_levels)  # further from every level than near
     first = target[0]
     span = (target[most - 1] - first) // 32 * 32 + 32  # whole vectors; what lies between and behind the window's rows is not used
-    cube = np.full(2 * first + span, outside, np.int32)
+    cube = np.empty(2 * first + span, np.int32)
+    for place in range(cube.size):
+        cube[place] = outside
     dependent = np.empty(span, np.int32)
     total = np.empty(span, np.int32)
     around = np.empty(span, np.int32)
@@ -74,15 +73,17 @@ def window_neighbourhood(
             here = flat[np.uint64(centres[row] + source[k])]
             cube[np.uint64(target[k])] = here if here else outside
         if with_gldm:
-            dependent[:] = 1
+            for v in range(span):
+                dependent[v] = 1
             for s in range(n_steps):
                 start = np.uint64(first + steps[s])
                 for v in range(span):
                     gap = np.int32(cube[np.uint64(first) + np.uint64(v)] - cube[start + np.uint64(v)])
                     dependent[v] += np.int32(abs(gap) <= near)
         if with_ngtdm:
-            total[:] = 0
-            around[:] = 0
+            for v in range(span):
+                total[v] = 0
+                around[v] = 0
             for s in range(n_steps):
                 start = np.uint64(first + steps[s])
                 for v in range(span):
@@ -93,7 +94,7 @@ def window_neighbourhood(
         distinct = 0
         for k in range(most):
             here = max(cube[np.uint64(target[k])], np.int32(0))
-            own = numbered(here, number, tone, distinct)
+            own = numbered(here, number, tone, int(distinct))
             distinct = max(distinct, own)
             kind[n] = own
             inner = np.uint64(target[k] - first)
@@ -106,11 +107,11 @@ def window_neighbourhood(
         for k in range(1, distinct + 1):
             number[np.uint64(tone[k])] = 0
         if with_gldm:
-            level_size(kind, size, weight, n, tone, logs, code, by_level, by_size, cells, sixteen)
+            level_size(kind, size, weight, int(n), tone, logs, code, by_level, by_size, cells, sixteen)
             for f in range(14):
                 gldm[row, f] = sixteen[_GLDM_ORDER[f]]
         if with_ngtdm:
-            _tones(kind, difference, n, tone, distinct, share, spread, ngtdm[row])
+            _tones(kind, difference, int(n), tone, int(distinct), share, spread, ngtdm[row])
 
 
 @kernel
@@ -132,8 +133,9 @@ def _tones(
     if n == 0:
         out[:] = np.nan
         return
-    p[: distinct + 1] = 0.0
-    s[: distinct + 1] = 0.0
+    for k in range(1, distinct + 1):
+        p[k] = 0.0
+        s[k] = 0.0
     for t in range(n):
         own = np.uint64(kind[t])
         p[own] += 1.0

@@ -34,15 +34,13 @@ def window_runs(
     weights : empty for the mean over directions, else of each direction, whose weighted matrices are added first. A direction
     in which no line of the window meets two voxels is left out; NaN where that is so for all.
     """
-    source, target = window_places(shape, radius, 1)
+    source, target, steps = window_places(shape, radius, offsets)
     most = source.size
-    longest = 2 * radius.max() + 1
-    side = 2 * radius + 3
-    steps = (offsets[:, 0] * side[1] + offsets[:, 1]) * side[2] + offsets[:, 2]
+    longest = 2 * max(radius[0], radius[1], radius[2]) + 1
     n_directions = steps.size
     merged = weights.size > 0
     room = most * n_directions if merged else most
-    cube = np.zeros(side[0] * side[1] * side[2], np.int32)
+    cube = np.zeros(target[0] + target[most - 1] + 1, np.int32)
     so_far = np.zeros(cube.size, np.int32)
     filled = np.empty(most + 1, np.int64)
     kind = np.empty(room + 1, np.int32)
@@ -54,7 +52,7 @@ def window_runs(
     by_level = np.zeros(tone.size)
     by_size = np.zeros(longest + 1)
     cells = np.zeros(by_level.size * by_size.size)
-    logs = times_log(0 if merged else most)[: 0 if merged else most + 1]
+    logs = np.empty(0) if merged else times_log(most)
     sixteen = np.empty(16)
     mean = np.empty(16)
     for row in range(centres.size):
@@ -62,7 +60,7 @@ def window_runs(
         distinct = 0
         for k in range(most):
             here = flat[np.uint64(centres[row] + source[k])]
-            own = numbered(here, number, tone, distinct)
+            own = numbered(here, number, tone, int(distinct))
             distinct = max(distinct, own)
             cube[np.uint64(target[k])] = own
             filled[n] = k
@@ -71,7 +69,8 @@ def window_runs(
             number[np.uint64(tone[k])] = 0
         found = 0
         used = 0
-        mean[:] = 0.0
+        for f in range(16):
+            mean[f] = 0.0
         for direction in range(n_directions):
             step = np.uint64(steps[direction])
             first = found
@@ -86,7 +85,7 @@ def window_runs(
                 kind[found] = here
                 size[found] = length
                 found += cube[place + step] != here
-            if not touching and not _line_meets_two(cube, target, filled, n, radius, offsets[direction], steps[direction]):
+            if not touching and not _line_meets_two(cube, target, filled, int(n), radius, offsets, direction, steps[direction]):
                 found = first
             if merged:
                 for t in range(first, found):
@@ -94,7 +93,7 @@ def window_runs(
                 if direction + 1 < n_directions:
                     continue
             if found:
-                level_size(kind, size, weight, found, tone, logs, code, by_level, by_size, cells, sixteen)
+                level_size(kind, size, weight, int(found), tone, logs, code, by_level, by_size, cells, sixteen)
                 for f in range(16):
                     mean[f] += sixteen[f]
                 used += 1
@@ -105,7 +104,7 @@ def window_runs(
 
 @kernel
 def _line_meets_two(
-    cube: LevelArray, target: IntArray, filled: IntArray, n: int, radius: IntArray, offset: IntArray, step: int
+    cube: LevelArray, target: IntArray, filled: IntArray, n: int, radius: IntArray, offsets: IntArray, direction: int, step: int
 ) -> bool:
     """Whether two voxels of the window lie on one line, of which no two touch along it."""
     rows = 2 * radius[1] + 1
@@ -117,9 +116,9 @@ def _line_meets_two(
         y = k // columns % rows
         x = k % columns
         while True:
-            z += offset[0]
-            y += offset[1]
-            x += offset[2]
+            z += offsets[direction, 0]
+            y += offsets[direction, 1]
+            x += offsets[direction, 2]
             if z > 2 * radius[0] or y < 0 or y >= rows or x < 0 or x >= columns:
                 break
             place += step

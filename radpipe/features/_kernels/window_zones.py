@@ -32,11 +32,17 @@ def window_zones(
     Which earlier neighbours of a voxel are of its level is found once for all windows, as one bit each; a window takes off
     those beyond its border, and joins what is left (union-find in memory order, the root of a zone is its first voxel).
     """
-    source, _ = window_places(shape, radius, 0)
+    source, _, _ = window_places(shape, radius, offsets)
     most = source.size
     n_offsets = len(offsets)
-    start = centres.min() + source[0]
-    alike = _alike(flat, start, centres.max() + source[most - 1] + 1, shape, offsets)
+    if centres.size == 0:
+        return
+    start = stop = centres[0]
+    for centre in centres:
+        start = min(start, centre)
+        stop = max(stop, centre)
+    start += source[0]
+    alike = _alike(flat, start, stop + source[most - 1] + 1, shape, offsets)
     allowed = np.zeros(most, np.int64)
     back = np.empty(n_offsets, np.int64)
     back_of = np.zeros(37, np.int64)  # of a single bit; the powers of 2 differ modulo 37
@@ -44,8 +50,9 @@ def window_zones(
     for b in range(n_offsets):
         back[b] = (offsets[b, 0] * (2 * radius[1] + 1) + offsets[b, 1]) * (2 * radius[2] + 1) + offsets[b, 2]
         back_of[(1 << b) % 37] = back[b]
-        if np.abs(offsets[b] - offsets[n_offsets - 1]).max() > 1:
-            apart |= 1 << b
+        for axis in range(3):
+            if abs(offsets[b, axis] - offsets[n_offsets - 1, axis]) > 1:
+                apart |= 1 << b
     nearest = 1 << (n_offsets - 1)
     k = 0
     for z in range(2 * radius[0] + 1):
@@ -96,7 +103,7 @@ def window_zones(
             above = parent[k]
             if above == k:
                 zone[k] = found
-                own = numbered(here, number, tone, distinct)
+                own = numbered(here, number, tone, int(distinct))
                 distinct = max(distinct, own)
                 kind[found] = own
                 size[found] = 1
@@ -107,7 +114,7 @@ def window_zones(
                 size[np.uint64(known)] += 1
         for k in range(1, distinct + 1):
             number[np.uint64(tone[k])] = 0
-        level_size(kind, size, weight, found, tone, logs, code, by_level, by_size, cells, sixteen)
+        level_size(kind, size, weight, int(found), tone, logs, code, by_level, by_size, cells, sixteen)
         for f in range(16):
             out[row, f] = sixteen[_ORDER[f]]
 
