@@ -13,7 +13,7 @@ import numpy as np
 from radpipe.features._kernels._jit import FloatArray, LevelArray, kernel
 
 MOST_STEPS = 160  # ends far earlier: some 10 steps at radius 1, 20 at radius 2
-_RESIDUAL = 1e-13  # of the square: the eigenvalue is off by at most the root of it, and by about it over the gap
+_RESIDUAL = 1e-12  # of the square: the eigenvalue is off by at most the root of it, and by about it over the gap
 
 
 @kernel
@@ -75,61 +75,93 @@ def largest_left(
 ) -> float:
     """The largest |eigenvalue| of the edges' symmetric matrix but for the known vectors'.
 
-    first, second : int32, the nodes of an edge, each pair of nodes once. strength : what stands in the matrix.
+    first, second : int32, the nodes of an edge, each pair of nodes once. strength : what stands in the matrix. All three are used up.
     known : (nodes,), sqrt(px) on the first ``rows`` nodes, sqrt(py) on the others (none where the matrix is symmetric as it is);
-    each part has length 1. start : from :func:`start_weights`. room : 3 * nodes + 2 * MOST_STEPS.
+    each part has length 1. start : from :func:`start_weights`. room : 4 * nodes + 2 * MOST_STEPS.
     """
     here = room[:nodes]
     before = room[nodes : 2 * nodes]
     image = room[2 * nodes : 3 * nodes]
-    diagonal = room[3 * nodes : 3 * nodes + MOST_STEPS]
-    beside = room[3 * nodes + MOST_STEPS : 3 * nodes + 2 * MOST_STEPS]  # squared
+    own = room[3 * nodes : 4 * nodes]
+    diagonal = room[4 * nodes : 4 * nodes + MOST_STEPS]
+    beside = room[4 * nodes + MOST_STEPS : 4 * nodes + 2 * MOST_STEPS]  # squared
     for node in range(nodes):
         # Levels in order are near the usual answer; the rest is there so that no direction is missing, whatever its symmetry.
         here[node] = known[node] * (np.float64(node) / rows + start[node]) if node < rows else 0.0
         before[node] = 0.0
-    _take_out(here, known, 0, rows)
-    _take_out(here, known, 0, rows)
-    length = 0.0
+        own[node] = 0.0
+    between = 0
+    for edge in range(edges):
+        if first[edge] == second[edge]:
+            own[first[edge]] = strength[edge]
+        else:
+            first[between] = first[edge]
+            second[between] = second[edge]
+            strength[between] = strength[edge]
+            between += 1
+    for _ in range(2):
+        along = 0.0
+        for node in range(rows):
+            along += here[node] * known[node]
+        for node in range(rows):
+            here[node] -= along * known[node]
+    square = 0.0
     for node in range(rows):
-        length += here[node] * here[node]
-    length = np.sqrt(length)
-    if length < 1e-14:
+        square += here[node] * here[node]
+    if square < 1e-28:
         return 0.0
     for node in range(rows):
-        here[node] /= length
+        here[node] /= np.sqrt(square)
     step_back = 0.0
+    before_rows = 0.0
+    before_columns = 0.0
     value = 0.0
+    sign = 1.0
+    above = 1.0
     dimension = rows - 1 if rows == nodes else 2 * min(rows - 1, nodes - rows - 1)
-    check = min(dimension, 6)
+    check = min(dimension, 12)
     for step in range(MOST_STEPS):
         for node in range(nodes):
-            image[node] = -step_back * before[node]
-        for edge in range(edges):
-            a = np.uint32(first[np.uint64(edge)])
-            b = np.uint32(second[np.uint64(edge)])
-            weight = strength[np.uint64(edge)]
+            image[node] = own[node] * here[node]
+        for edge in range(between):
+            a = np.uint32(first[edge])
+            b = np.uint32(second[edge])
+            weight = strength[edge]
             image[a] += weight * here[b]
-            if a != b:
-                image[b] += weight * here[a]
-        _take_out(image, known, 0, rows)
-        if rows < nodes:
-            _take_out(image, known, rows, nodes)
+            image[b] += weight * here[a]
+        # The known vectors' share of what will be left, not of the image: rounding in their direction would grow with every step.
         along = 0.0
-        for node in range(nodes):
+        image_rows = 0.0
+        image_columns = 0.0
+        here_rows = 0.0
+        here_columns = 0.0
+        for node in range(rows):
             along += image[node] * here[node]
+            image_rows += image[node] * known[node]
+            here_rows += here[node] * known[node]
+        for node in range(rows, nodes):
+            along += image[node] * here[node]
+            image_columns += image[node] * known[node]
+            here_columns += here[node] * known[node]
+        known_rows = image_rows - along * here_rows - step_back * before_rows
+        known_columns = image_columns - along * here_columns - step_back * before_columns
+        before_rows = here_rows
+        before_columns = here_columns
         square = 0.0
         for node in range(nodes):
-            image[node] -= along * here[node]
-            square += image[node] * image[node]
+            part = known_rows if node < rows else known_columns
+            left = image[node] - part * known[node] - along * here[node] - step_back * before[node]
+            image[node] = left
+            square += left * left
         diagonal[step] = along
         beside[step] = square
         used = step + 1
         over = square < _RESIDUAL  # the vectors close in on themselves; going on would be going on with rounding
         if over or used == check:
-            value, share = _largest_root(diagonal, beside, used)
+            value, share, sign = _largest_root(diagonal, beside, used, sign, above)
             if over or square * share < _RESIDUAL:
                 return value
+            above = value + 2.0 * np.sqrt(square * share)
             check += 3 if used < 24 else 8
             if used < dimension < check:
                 check = dimension
@@ -142,46 +174,42 @@ def largest_left(
 
 
 @kernel
-def _take_out(vector: FloatArray, known: FloatArray, start: int, stop: int) -> None:
-    along = 0.0
-    for node in range(start, stop):
-        along += vector[node] * known[node]
-    for node in range(start, stop):
-        vector[node] -= along * known[node]
-
-
-@kernel
-def _largest_root(diagonal: FloatArray, beside: FloatArray, n: int) -> tuple[float, float]:
-    """(largest |eigenvalue| of a symmetric tridiagonal matrix whose eigenvalues lie in -1 .. 1; the square of the last component
-    of its unit vector). beside : squares of what stands off the diagonal."""
-    value, share = _root_from_above(diagonal, beside, n, 1.0)
-    # Nothing below -value as long as all leading minors of T + value are positive.
+def _largest_root(diagonal: FloatArray, beside: FloatArray, n: int, sign: float, above: float) -> tuple[float, float, float]:
+    """(largest |eigenvalue| of a symmetric tridiagonal matrix T whose eigenvalues lie in -1 .. 1; the square of the last component of
+    its unit vector; its sign). beside : squares of what stands off the diagonal. sign, above : a guess at its sign and a bound."""
+    value, share = _root_from_above(diagonal, beside, n, sign, above)
+    # Nothing is larger on the other side as long as all leading minors of value + sign * T are positive.
     two_back = 1.0
-    one_back = 1.0
-    for k in range(n):
-        minor = (value + diagonal[k]) * one_back - (beside[k - 1] * two_back if k else 0.0)
-        if minor < 0.0:
-            return _root_from_above(diagonal, beside, n, -1.0)
+    one_back = value + sign * diagonal[0]
+    for k in range(1, n):
+        if one_back < 0.0:
+            break
+        minor = (value + sign * diagonal[k]) * one_back - beside[k - 1] * two_back
         two_back = one_back
         one_back = minor
-    return value, share
+    if one_back < 0.0:
+        value, share = _root_from_above(diagonal, beside, n, -sign, 1.0)
+        return value, share, -sign
+    return value, share, sign
 
 
 @kernel
-def _root_from_above(diagonal: FloatArray, beside: FloatArray, n: int, sign: float) -> tuple[float, float]:
-    """The largest eigenvalue of sign * T, by Laguerre's method from 1 downwards: it never steps past the root."""
-    x = 1.0 + 1e-9
+def _root_from_above(diagonal: FloatArray, beside: FloatArray, n: int, sign: float, above: float) -> tuple[float, float]:
+    """The largest eigenvalue of sign * T (at least 0), by Laguerre's method from ``above`` downwards: it never steps past the root.
+    From 1 where there are eigenvalues above ``above``."""
+    x = min(above, 1.0 + 1e-9)
     share = 1.0
-    for _ in range(60):
-        p = 1.0
-        p_before = 0.0
-        d = 0.0  # first derivative
-        d_before = 0.0
-        c = 0.0  # second derivative
-        c_before = 0.0
-        for k in range(n):
+    for turn in range(60):
+        p_before = 1.0
+        p = x - sign * diagonal[0]
+        d_before = 0.0  # first derivative
+        d = 1.0
+        c_before = 0.0  # second derivative
+        c = 0.0
+        least = p
+        for k in range(1, n):
             here = x - sign * diagonal[k]
-            off = beside[k - 1] if k else 0.0
+            off = beside[k - 1]
             c_next = here * c + 2.0 * d - off * c_before
             d_next = here * d + p - off * d_before
             p_next = here * p - off * p_before
@@ -191,6 +219,10 @@ def _root_from_above(diagonal: FloatArray, beside: FloatArray, n: int, sign: flo
             c = c_next
             d = d_next
             p = p_next
+            least = min(least, p)
+        if turn == 0 and x <= 1.0 and not least > 0.0:
+            x = 1.0 + 1e-9
+            continue
         share = p_before / d if d > 0.0 else 1.0
         if not p > 0.0 or not d > 0.0:
             break
@@ -198,6 +230,6 @@ def _root_from_above(diagonal: FloatArray, beside: FloatArray, n: int, sign: flo
         h = g * g - c / p
         step = n / (g + np.sqrt(max(0.0, (n - 1) * (n * h - g * g))))
         x -= step
-        if step < 1e-11:
+        if step < 1e-8:
             break
     return max(x, 0.0), share

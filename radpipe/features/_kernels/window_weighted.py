@@ -39,7 +39,7 @@ def window_glcm_weighted(
     distinct = min(size, n_levels)
     rank_of = np.full(n_levels + 1, -1, np.int32)
     rank = np.empty(size, np.int32)
-    level = np.empty(distinct + 1, np.int32)
+    level = np.empty(distinct + 1, np.int64)
     joint = np.empty((distinct, distinct))
     px = np.empty(distinct)
     py = np.empty(distinct)
@@ -53,7 +53,7 @@ def window_glcm_weighted(
     known = np.empty(nodes)
     parent = np.empty(2 * nodes, np.int32)
     start = start_weights(nodes)
-    room = np.empty(3 * nodes + 2 * MOST_STEPS)
+    room = np.empty(4 * nodes + 2 * MOST_STEPS)
     acc = np.empty(24)
     for k in range(centres.size):
         doubtful[k] = 0
@@ -220,4 +220,4 @@ def _correlation(
                 edges += 1
     if apart(edge_a, edge_b, edges, nodes, symmetric, parent):
         return 1.0
-    return min(1.0, largest_left(edge_a, edge_b, strength, edges, known, rows, nodes, start, room))
+    return float(min(1.0, largest_left(edge_a, edge_b, strength, edges, known, rows, nodes, start, room)))
