@@ -19,7 +19,7 @@ import pywt
 
 from radpipe.filters.scene import ImageType, Response, Scene
 from radpipe.filters.settings import FilterSettings
-from radpipe.typing import Volume
+from radpipe.typing import BoolVolume, Volume
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
         level = done - settings.start_level
         last = done == passes
         approximation: Volume | None = None
-        for band, part in _bands(data, wavelet, filtered, axes, last, ""):
+        for band, part in _bands(data, wavelet, filtered, axes, scene.mask if last else None, ""):
             if band == lowest:
-                approximation = part[scene.mask] if last else part
+                approximation = part
             elif level < 1:
                 break  # before start_level only the approximation is used, and it comes first
             else:
-                yield _name(level) + band, part[_box(axes, passes - done)][scene.mask]
+                yield _name(level) + band, part if last else part[_box(axes, passes - done)][scene.mask]
         assert approximation is not None
         data = approximation
     yield _name(settings.level) + lowest, data
@@ -92,9 +92,10 @@ def _cut(scene: Scene, filtered: tuple[int, ...], reach: int, passes: int) -> tu
 
 
 def _bands(
-    data: Volume, wavelet: pywt.Wavelet, filtered: tuple[int, ...], axes: tuple[_Axis, ...], last: bool, band: str
+    data: Volume, wavelet: pywt.Wavelet, filtered: tuple[int, ...], axes: tuple[_Axis, ...], mask: BoolVolume | None, band: str
 ) -> Iterator[tuple[str, Volume]]:
-    """(letters, response) of one pass, one band after the other, so that few of them are in memory. last : cut to the box."""
+    """(letters, response) of one pass, one band after the other, so that few of them are in memory. mask : of the last pass, whose
+    responses are wanted at the region's voxels only."""
     if not filtered:
         yield band, data
         return
@@ -104,13 +105,15 @@ def _bands(
     margin = axes[axis].margin
     keep[axis] = slice(margin, low.shape[axis] - margin)
     low, high = low[tuple(keep)], high[tuple(keep)]
-    if last:
+    if mask is not None:
         keep[axis] = axes[axis].box
         low, high = low[tuple(keep)], high[tuple(keep)]
+        if len(filtered) == 1:
+            low, high = low[mask], high[mask]
     del data
-    yield from _bands(low, wavelet, filtered[1:], axes, last, band + "L")
+    yield from _bands(low, wavelet, filtered[1:], axes, mask, band + "L")
     del low
-    yield from _bands(high, wavelet, filtered[1:], axes, last, band + "H")
+    yield from _bands(high, wavelet, filtered[1:], axes, mask, band + "H")
 
 
 def _box(axes: tuple[_Axis, ...], passes_left: int) -> tuple[slice, ...]:
