@@ -36,6 +36,7 @@ REASONS = {
     "map-no-neighbours": "No two voxels of the region at which the map was computed are neighbours.",
 }
 """Code -> what it says to a reader; the map's part of :data:`radpipe.features.undefined.REASONS`."""
+_AT_ONCE = 16  # maps of a large region that are held as float64 together
 _FLAT = 1e-12  # relative to the largest value: below it a spread is rounding
 _FLAT_FLOAT32 = 1e-6  # the same for maps that were kept as float32
 
@@ -62,23 +63,31 @@ def map_statistics(
 
     A map with one value all over has no Skewness, Entropy or MoransI.
     """
-    names = list(columns)
-    table = np.asarray(values, np.float64)
-    finite = np.isfinite(table)
-    moran = morans_i(table, finite, centres, stride)
-    floor = _FLAT_FLOAT32 if np.asarray(values).dtype == np.float32 else _FLAT
     row: dict[str, float] = {}
     why: dict[str, str] = {}
+    names = list(columns)
+    for start in range(0, len(names), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        _add_block(names[part], np.asarray(values)[part], centres, stride, row, why)
+    return row, why
+
+
+def _add_block(
+    names: list[str], values: NDArray[np.floating], centres: IntArray, stride: int, row: dict[str, float], why: dict[str, str]
+) -> None:
+    table = values.astype(np.float64)
+    finite = np.isfinite(table)
+    moran = morans_i(table, finite, centres, stride)
+    floor = _FLAT_FLOAT32 if values.dtype == np.float32 else _FLAT
     for at, name in enumerate(names):
         x = table[at][finite[at]]
         found = _of_one(x, floor)
-        found["MoransI"] = moran[at] if found["Skewness"] == found["Skewness"] else math.nan
+        found["MoransI"] = moran[at] if math.isfinite(found["Skewness"]) else math.nan
         for statistic, value in found.items():
             column = f"{name}{MAP}{statistic}"
             row[column] = value
             if not math.isfinite(value):
                 why[column] = "map-undefined" if not x.size else "map-no-neighbours" if _only(found, statistic) else "flat-map"
-    return row, why
 
 
 def _only(found: dict[str, float], statistic: str) -> bool:

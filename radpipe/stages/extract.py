@@ -65,6 +65,7 @@ def run(context: Context) -> StageResult:
     if workflow.maps is not None:
         options = {"stride": workflow.maps.stride, "statistics": workflow.maps.statistics}
         own = workflow.maps.extraction(workflow.features).model_dump(mode="json")
+        _announce_compiling(context)
         mapped = context.map(
             "extract_maps", "radpipe.stages.work:map_region", _tasks(context, regions, "extract_maps", settings=own, **options)
         )
@@ -134,6 +135,16 @@ def _tasks(context: Context, regions: dict[str, _Region], work: str, **settings:
             Task(task_id=task_id, key=key, payload=payload, case_id=region.case_id, path=region.mask_path or row["mask_path"])
         )
     return tasks
+
+
+def _announce_compiling(context: Context) -> None:
+    from radpipe.features._kernels._jit import cache_folder  # here, because it imports numba
+
+    folder = cache_folder()
+    if folder is None or not any(folder.rglob("window_*.nbi")):
+        context.progress.say(
+            "the kernels of feature maps are compiled now, once on this machine: about half a minute before the first case"
+        )
 
 
 def _dictionary(workflow: Workflow) -> list[dict[str, Any]]:

@@ -143,7 +143,7 @@ def _names_shown(selection: pd.DataFrame | None, columns: tuple[str, ...], most:
     found: list[str] = []
     if selection is not None and len(selection):
         kept = selection[selection["kept"] & selection["feature"].str.contains(MAP, regex=False)]
-        times = kept["feature"].str.partition(MAP)[0].value_counts()
+        times = kept["feature"].map(lambda name: str(name).partition(MAP)[0]).value_counts()
         found = sorted((name for name in times.index if name in columns), key=lambda name: (-times[name], name))
     return [*found, *(name for name in columns if name not in found)][:most]
 

@@ -17,12 +17,16 @@ from pydantic import ValidationError
 from radpipe import pipeline
 from radpipe.config import Workflow, load_workflow
 from radpipe.core import tables as t
+from radpipe.core.grid import Grid
+from radpipe.errors import FileProblem
 from radpipe.features.map_settings import MAP
+from radpipe.features.maps import FeatureMaps
 from radpipe.io.models import load_model
 from radpipe.io.tables import read_table
 from radpipe.io.volumes import read_image, write_image
 from radpipe.pipeline import RunResult
-from radpipe.stages.map_store import load_labels, load_maps
+from radpipe.stages import work
+from radpipe.stages.map_store import load_labels, load_maps, save_labels, save_maps
 
 MAPS: dict[str, Any] = {
     "features": {"firstorder": ["Mean", "Variance"]},
@@ -35,6 +39,7 @@ MODELS: dict[str, Any] = {
     "volume": {"kind": "logistic", "inputs": "volume"},
 }
 UPTO_HABITATS = ("cohort", "preprocess", "extract", "habitats")
+UPTO_COMPARE = tuple(name for name in pipeline.stage_names() if name != "report")
 COLUMNS = ["original_firstorder_Mean", "original_firstorder_Variance"]
 
 
@@ -64,7 +69,7 @@ def computed(result: RunResult) -> dict[str, int]:
 def finished(tmp_path_factory: pytest.TempPathFactory, module_study: Any) -> tuple[Any, Path]:
     """One whole run; the tests below read it."""
     out = tmp_path_factory.mktemp("out") / "run"
-    assert go(small(module_study), out).exit_code == 0
+    assert go(small(module_study), out, only=UPTO_COMPARE).exit_code == 0
     return module_study, out
 
 
@@ -158,24 +163,31 @@ def test_each_model_eats_what_it_names(finished: tuple[Any, Path]) -> None:
     comparison = table(out, t.COMPARISON)
     primary = comparison[comparison["primary"]].iloc[0]
     assert {primary["model_a"], primary["model_b"]} == {"ann_scalar", "ann_voxelwise"}
-    assert (out / "report.html").is_file()
 
 
 def test_a_rerun_computes_nothing_and_changes_nothing(finished: tuple[Any, Path]) -> None:
     study, out = finished
     before = digests(out)
-    assert computed(go(small(study), out)) == {}
+    assert computed(go(small(study), out, only=UPTO_COMPARE)) == {}
     assert digests(out) == before
     assert computed(go(small(study), out, only=("habitats",))) == {}
     assert digests(out) == before
 
 
+def test_the_report_is_drawn(finished: tuple[Any, Path]) -> None:
+    study, out = finished
+    assert go(small(study), out, only=("report",)).exit_code == 0
+    page = (out / "report.html").read_text()
+    assert "ann_voxelwise" in page
+
+
+@pytest.mark.slow
 def test_scalar_features_are_those_of_a_workflow_without_maps(finished: tuple[Any, Path], tmp_path: Path) -> None:
     """And its selection and its model's predictions, to the last bit: what voxels add stands beside, not in between."""
     study, out = finished
     other = tmp_path / "plain"
     models = {"ann_scalar": {"kind": "ann", "members": 1}, "volume": MODELS["volume"]}
-    go(small(study, maps=None, models=models, comparison={}), other)
+    go(small(study, maps=None, models=models, comparison={}), other, only=UPTO_COMPARE)
     assert not (other / "maps.parquet").exists()
     assert not (other / "habitats.parquet").exists()
     plain = table(other, t.FEATURES)
@@ -188,6 +200,34 @@ def test_scalar_features_are_those_of_a_workflow_without_maps(finished: tuple[An
     pd.testing.assert_frame_equal(mine, plain, check_exact=True)
 
 
+def test_a_test_cases_maps_cannot_change_what_is_learnt(finished: tuple[Any, Path], tmp_path: Path) -> None:
+    """Wild maps for every case that does not train: the fitted habitats are the same bytes, and so is every other case's row."""
+    study, out = finished
+    splits, maps = table(out, t.SPLITS), table(out, t.MAPS).set_index("case_id")
+    part = splits[splits["fold"] == 0].set_index("case_id")["role"]
+    train = sorted(part.index[part == "train"])
+    workflow = load_workflow(small(study))
+    assert workflow.maps is not None and workflow.maps.habitats is not None
+    paths = {case_id: str(out / maps.loc[case_id, "path"]) for case_id in sorted(part.index)}
+    common = {"train": train, "columns": COLUMNS, "settings": workflow.maps.habitats.model_dump(mode="json"), "seed": 3}
+    found = []
+    for name in ("as they are", "wild"):
+        folder = tmp_path / name
+        folder.mkdir()
+        for case_id in set(paths) - set(train) if name == "wild" else ():
+            own = load_maps(Path(paths[case_id]))
+            paths[case_id] = str(tmp_path / f"{case_id}.npz")
+            save_maps(Path(paths[case_id]), replace(own, data=own.data[:, ::-1] * 1e4 - 7))
+        found.append((work.find_habitats({**common, "paths": paths}, folder), load_model(folder)))
+    (row, (learnt, info)), (wild, (again, same)) = found
+    assert info == same
+    assert all(learnt[name].tobytes() == again[name].tobytes() for name in learnt)
+    assert (row["shares"], row["means"], row["choices"]) == (wild["shares"], wild["means"], wild["choices"])
+    assert all(repr(row["cases"][case_id]) == repr(wild["cases"][case_id]) for case_id in train)
+    assert all(repr(row["cases"][case_id]) != repr(wild["cases"][case_id]) for case_id in set(paths) - set(train))
+
+
+@pytest.mark.slow
 def test_a_test_cases_voxels_cannot_change_the_habitats(finished: tuple[Any, Path], tmp_path: Path) -> None:
     """Another image for a case: in the fold that tests it, nothing that was learnt moves by a bit; in the other, it does."""
     study, out = finished
@@ -217,18 +257,19 @@ def test_a_test_cases_voxels_cannot_change_the_habitats(finished: tuple[Any, Pat
     pd.testing.assert_frame_equal(one[others], two[others], check_exact=True)
 
 
+@pytest.mark.slow
 def test_without_habitats_nothing_of_an_earlier_run_is_left(finished: tuple[Any, Path], tmp_path: Path) -> None:
     study, _ = finished
     out = tmp_path / "run"
     go(small(study), out, only=UPTO_HABITATS)
     models = {"a": {"kind": "logistic", "inputs": "features"}, "volume": MODELS["volume"]}
     maps = {**MAPS, "habitats": None}
-    go(small(study, maps=maps, models=models, comparison={}), out)
+    go(small(study, maps=maps, models=models, comparison={}), out, only=UPTO_COMPARE)
     assert len(table(out, t.FOLD_FEATURES)) == 0
     assert not (out / "habitats.parquet").exists()
     assert not table(out, t.FEATURE_DICTIONARY)["name"].str.startswith("habitat_").any()
     assert any(MAP in name for name in table(out, t.FEATURES).columns)
-    go(small(study, maps=None, models=models, comparison={}), out)
+    go(small(study, maps=None, models=models, comparison={}), out, only=UPTO_COMPARE)
     assert not (out / "maps.parquet").exists()
     assert not any(MAP in name for name in table(out, t.FEATURES).columns)
 
@@ -255,7 +296,7 @@ def test_outlines_that_differ_by_fold_have_maps_and_habitats_of_their_own(finish
         "flip_average": False,
     }
     out = tmp_path / "run"
-    go(small(study, segmentation=segmentation), out)
+    go(small(study, segmentation=segmentation), out, only=UPTO_COMPARE)
     folds = table(out, t.FOLD_FEATURES)
     assert set(folds["roi"]) == {"predicted"}
     assert {"original_shape_MeshVolume", f"{COLUMNS[0]}{MAP}Mean", "habitat_1_share"} <= set(folds.columns)
@@ -270,7 +311,7 @@ def test_outlines_that_differ_by_fold_have_maps_and_habitats_of_their_own(finish
 @pytest.mark.slow
 def test_the_tables_are_the_same_for_one_and_two_workers(finished: tuple[Any, Path], tmp_path: Path) -> None:
     study, out = finished
-    go(small(study), tmp_path / "two", workers=2)
+    go(small(study), tmp_path / "two", workers=2, only=UPTO_COMPARE)
     assert digests(tmp_path / "two") == digests(out)
 
 
@@ -324,3 +365,32 @@ def test_the_voxelwise_workflow_loads_and_says_what_it_will_take(
     assert "maps of 34 regions" in done.stdout
     assert "habitats" in done.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_maps_and_labels_travel_as_they_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    centres = np.argwhere(rng.random((4, 5, 6)) < 0.4)
+    data = rng.normal(size=(2, len(centres))).astype(np.float32)
+    data[1, 3] = np.nan
+    direction = (0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    grid = Grid((4, 5, 6), (3.0, 2.0, 1.5), (1.0, -2.0, 3.5), direction)
+    maps = FeatureMaps(grid, ("a_b_C", "a_b_D"), centres, (slice(0, 4), slice(0, 5), slice(1, 6)), -1.0, data)
+    save_maps(tmp_path / "maps.npz", maps)
+    again = load_maps(tmp_path / "maps.npz")
+    assert (again.grid, again.columns, again.box, again.initial) == (maps.grid, maps.columns, maps.box, maps.initial)
+    assert again.data.tobytes() == data.tobytes()
+    assert np.array_equal(again.centres, centres)
+    first = (tmp_path / "maps.npz").read_bytes()
+    save_maps(tmp_path / "maps.npz", again)
+    assert (tmp_path / "maps.npz").read_bytes() == first
+    labels = {"P/1 ä": np.array([1, 2, 0], np.uint8), "none": np.empty(0, np.uint8), "Z": np.array([3], np.uint8)}
+    save_labels(tmp_path / "labels.npz", labels)
+    read = load_labels(tmp_path / "labels.npz")
+    assert list(read) == list(labels)
+    assert all(np.array_equal(read[name], labels[name]) for name in labels)
+    (tmp_path / "torn.npz").write_bytes(first[: len(first) // 2])
+    for load in (load_maps, load_labels):
+        with pytest.raises(FileProblem, match="torn"):
+            load(tmp_path / "torn.npz")
+    with pytest.raises(FileProblem):
+        load_labels(tmp_path / "maps.npz")

@@ -134,11 +134,13 @@ def test_no_neighbours_is_another_reason_than_a_flat_map() -> None:
 
 def test_every_map_is_measured_on_its_own() -> None:
     rng = np.random.default_rng(4)
-    table = rng.normal(size=(3, 60)).astype(np.float32)
+    table = rng.normal(size=(40, 60)).astype(np.float32)
     table[1, :50] = np.nan
     centres = lattice(3, 4, 5)
-    together, _ = map_statistics(["a", "b", "c"], table, centres)
-    for name, values in zip("abc", table, strict=True):
+    names = [f"m{at}" for at in range(40)]
+    together, _ = map_statistics(names, table, centres)
+    assert len(together) == 40 * len(STATISTICS)
+    for name, values in zip(names, table, strict=True):
         alone, _ = map_statistics([name], values[None], centres)
         for column, value in alone.items():
             assert together[column] == pytest.approx(value, rel=1e-12, nan_ok=True)
