@@ -130,7 +130,8 @@ def prepared(
     def places(of: IntArray) -> IntArray:
         return np.asarray(np.ravel_multi_index(tuple((of + border).T), levels.shape), np.int64)
 
-    return Windows(levels, ordered, spread, places(centres), places(voxels), radius, reach, own)
+    found = places(centres)
+    return Windows(levels, ordered, spread, found, found if voxels is centres else places(voxels), radius, reach, own)
 
 
 def families_of(parameters: Parameters) -> dict[str, tuple[str, ...]]:

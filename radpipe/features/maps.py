@@ -236,7 +236,9 @@ class _Source:
         self.reach: Triple = tuple(side.stop - side.start for side in outer)
         start = [side.start for side in seen]
         self._centres = centres - start
-        self._voxels = np.argwhere(loaded.inside[box]) + [side.start for side in box] - start
+        # All voxels of the region, centres or not.
+        every = len(centres) == np.count_nonzero(loaded.inside[box])
+        self._voxels = self._centres if every else np.argwhere(loaded.inside[box]) + [side.start for side in box] - start
         self._parameters = parameters
         self._lock = Lock()
         self._next = 0

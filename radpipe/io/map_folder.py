@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from radpipe.core.grid import Grid
 from radpipe.errors import RunError
-from radpipe.io.files import atomic_write, cannot_write, write_bytes
+from radpipe.io.files import cannot_write, write_bytes
 from radpipe.io.maps import SUFFIXES, ZARR_NAME, ZarrMaps, digest_of, write_map
 from radpipe.typing import IntArray, Volume
 
@@ -30,6 +31,7 @@ MANIFEST = "maps.json"
 FORMAT = 1
 _BLOCKS = ".blocks"
 _LOCK = ".lock"
+_VALUE = np.dtype("<f4")
 Box = tuple[slice, slice, slice]
 
 
@@ -122,18 +124,25 @@ class MapFolder:
 
     def has_block(self, response: int, start: int, shape: tuple[int, int]) -> bool:
         """Whether that block is there and whole."""
-        try:
-            return np.load(self._block(response, start), mmap_mode="r").shape == shape
-        except (OSError, ValueError):
-            return False
+        path = self._block(response, start)
+        return path.is_file() and path.stat().st_size == shape[0] * shape[1] * _VALUE.itemsize
 
     def write_block(self, response: int, start: int, values: NDArray[Any]) -> None:
         """(features, n) of the centres from ``start`` on."""
-        with atomic_write(self._block(response, start)) as temporary, open(temporary, "wb") as file:
-            np.save(file, values.astype(np.float32), allow_pickle=False)
+        write_bytes(self._block(response, start), values.astype(_VALUE).tobytes())
 
     def _block(self, response: int, start: int) -> Path:
-        return self.path / _BLOCKS / f"{response:04d}-{start:010d}.npy"
+        return self.path / _BLOCKS / f"{response:04d}-{start:010d}.f4"
+
+    def _row(self, response: int, row: int, rows: int, starts: Sequence[int]) -> NDArray[np.float32]:
+        """One feature at all centres."""
+        parts = []
+        for start in starts:
+            with open(self._block(response, start), "rb") as file:
+                count = os.fstat(file.fileno()).st_size // rows
+                file.seek(row * count)
+                parts.append(np.frombuffer(file.read(count), _VALUE))
+        return np.concatenate(parts)
 
     # maps
 
@@ -144,22 +153,24 @@ class MapFolder:
             return all(column in maps and digest_of(self._files(column)) == maps[column] for column in columns)
         return False
 
-    def write_response(self, response: int, columns: Sequence[str], starts: Sequence[int]) -> None:
-        """The maps of one response from its blocks, which are removed."""
-        blocks = [np.load(self._block(response, start), mmap_mode="r") for start in starts]
+    def write_response(self, response: int, columns: Sequence[str], starts: Sequence[int], threads: int = 1) -> None:
+        """The maps of one response from its blocks, which are removed. threads : maps packed at a time."""
         within = tuple((self._centres - [side.start for side in self._box]).T)
         shape = [side.stop - side.start for side in self._box]
-        for row, column in enumerate(columns):
+
+        def write(row: int) -> dict[str, Any]:
+            column = columns[row]
             voxels: Volume = np.full(shape, self._initial, np.float32)
-            voxels[within] = np.concatenate([block[row] for block in blocks])
+            voxels[within] = self._row(response, row, len(columns), starts)
             if self._zarr is not None:
                 self._zarr.write(self._manifest["columns"].index(column), voxels, self._box)
             else:
                 write_map(self._file(column), column, voxels, self._box, self._grid, self._initial)
-        for column in columns:
-            self._manifest["maps"][column] = digest_of(self._files(column))
+            return digest_of(self._files(column))
+
+        with ThreadPoolExecutor(threads) as pool:
+            self._manifest["maps"] |= zip(columns, pool.map(write, range(len(columns))), strict=True)
         self._save()
-        del blocks
         for start in starts:
             self._block(response, start).unlink()
 

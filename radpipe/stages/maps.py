@@ -92,7 +92,7 @@ def _run(plan: MapPlan, store: MapFolder, todo: dict[int, list[Any]], threads: i
     last = {blocks[-1]: response for response, blocks in todo.items() if blocks}
 
     def close(response: int) -> None:
-        store.write_response(response, _columns(plan, response), starts)
+        store.write_response(response, _columns(plan, response), starts, threads)
 
     with progress.work("maps", len(plan.blocks)) as shown:
         for _ in range(len(plan.blocks) - len(missing)):
@@ -236,10 +236,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def announce_compiling(say: Say) -> None:
-    from radpipe.features._kernels._jit import compiled
+    """Say it where the first maps on this machine wait for the compiler."""
+    from radpipe.features._kernels._jit import cache_folder
 
-    if not compiled():
-        say("the feature kernels are compiled now, once on this machine: about half a minute")
+    folder = cache_folder()
+    if folder is None or not any(folder.rglob("window_*.nbi")):
+        say("the kernels of feature maps are compiled now, once on this machine: about half a minute")
 
 
 def maps_of(pair: Pair, settings: FeatureSettings, own: dict[str, Any], *, threads: int = 1) -> dict[str, Any]:

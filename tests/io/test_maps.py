@@ -212,7 +212,7 @@ def test_what_a_killed_process_leaves_is_swept_and_no_hindrance(tmp_path: Path) 
     with MapFolder(out, "k", "nrrd") as folder:
         begin(folder)
         (out / ".blocks" / ".0000.tmp").write_text("x")
-        (out / ".blocks" / "0000-0000000000.npy").write_bytes(b"\x93NUMPY")
+        (out / ".blocks" / "0000-0000000000.f4").write_bytes(b"a part")
         begin(folder)
         assert not folder.has_block(0, 0, (2, 24))
     assert not [path for path in out.rglob("*") if path.name.endswith(".tmp")]
