@@ -54,7 +54,7 @@ def _writing_s(plan: MapPlan) -> float:
     _, height, width = plan.grid.shape
     packed = (plan.box[0].stop - plan.box[0].start) * (plan.box[1].stop - plan.box[1].start) * width
     voxels = plan.grid.shape[0] * height * width
-    return len(plan.columns) * _VALUE_BYTES * (packed / _PACKED_PER_S + voxels / _SUMMED_PER_S)
+    return float(len(plan.columns) * _VALUE_BYTES * (packed / _PACKED_PER_S + voxels / _SUMMED_PER_S))
 
 
 def kept_bytes(columns: int, centres: int, shape: tuple[int, int, int]) -> int:

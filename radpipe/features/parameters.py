@@ -176,8 +176,10 @@ def parse_parameters(params: dict[str, Any]) -> Parameters:
             problems.append(f"unknown key {key!r}.{nearest(str(key), _SECTIONS)}")
     setting = _mapping(params, "setting", problems)
     for key in setting:
-        if key not in _KNOWN:
-            problems.append(f"setting: unknown key {key!r}.{nearest(str(key), _KNOWN)}")
+        if key in VoxelSettings.model_fields:
+            problems.append(f"setting.{key}: is of feature maps; set it under voxelSetting")
+        elif key not in _KNOWN:
+            problems.append(f"setting: unknown key {key!r}.{nearest(str(key), (*_KNOWN, *VoxelSettings.model_fields))}")
     voxelwise = _mapping(params, "voxelSetting", problems)
     for key in voxelwise:
         if key not in VoxelSettings.model_fields:

@@ -147,9 +147,18 @@ def case_key(case: TableCase, settings: FeatureSettings, options: MapOptions) ->
         "label_channel": case.label_channel,
         "stride": options.stride,
         "block": BLOCK,
-        "settings": settings.model_dump(mode="json"),
+        "settings": _finite(settings.model_dump(mode="json")),
     }
     return content_key(stage=STAGE, engine=_engine(), layout=options.layout, **about), about
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN, and initValue may be one."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
 @cache

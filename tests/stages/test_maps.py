@@ -155,6 +155,13 @@ def test_what_is_written_is_what_is_computed(tmp_path: Path, pair: tuple[Path, P
         assert grid.shape == original.shape
 
 
+def test_the_background_may_be_undefined(tmp_path: Path, case: TableCase) -> None:
+    write_maps(case, FeatureSettings(params=FEW | {"voxelSetting": {"initValue": float("nan")}}), tmp_path / "out")
+    voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "original_firstorder_Mean.nrrd")))
+    told = json.loads((tmp_path / "out" / "maps.json").read_text(), parse_constant=pytest.fail)
+    assert np.isfinite(voxels).sum() == told["centres"] and told["initial"] == "nan"
+
+
 def test_a_harmed_map_is_made_again_and_the_others_are_kept(tmp_path: Path, case: TableCase) -> None:
     settings = TWO
     write_maps(case, settings, tmp_path / "out")
