@@ -39,6 +39,7 @@ REASONS = {
 _AT_ONCE = 16  # maps of a large region that are held as float64 together
 _FLAT = 1e-12  # relative to the largest value: below it a spread is rounding
 _FLAT_FLOAT32 = 1e-6  # the same for maps that were kept as float32
+_EPS = 4e-15  # PyRadiomics' epsilon in a logarithm moves an entropy of 0 by less than this
 
 
 def map_statistics(
@@ -61,7 +62,7 @@ def map_statistics(
       doi:10.1093/biomet/37.1-2.17). Unlike IBSI's N365 it counts neighbours only, so it says how smooth the map is. Windows of
       neighbours overlap: maps of a larger kernelRadius are smoother by construction.
 
-    A map with one value all over has no Skewness, Entropy or MoransI.
+    A map with one value all over (up to rounding: 1e-6 of it in float32, and 4e-15) has no Skewness, Entropy or MoransI.
     """
     row: dict[str, float] = {}
     why: dict[str, str] = {}
@@ -99,7 +100,7 @@ def _of_one(x: FloatArray, floor: float) -> dict[str, float]:
     if not x.size:
         return dict.fromkeys(STATISTICS, math.nan)
     low, high = float(x.min()), float(x.max())
-    flat = high - low <= floor * max(abs(low), abs(high))
+    flat = high - low <= max(floor * max(abs(low), abs(high)), _EPS)
     mean = low if flat else float(x.mean())
     centred = x - mean
     variance = 0.0 if flat else float((centred * centred).mean())

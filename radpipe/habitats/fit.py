@@ -17,6 +17,8 @@ from radpipe.habitats.config import HabitatSettings
 from radpipe.habitats.habitats import Choice, Habitats, nearest, standardised
 from radpipe.typing import FloatArray
 
+_EPS = 4e-15  # a map that varies by less varies by rounding: PyRadiomics' epsilon in logarithms
+
 
 def fit_habitats(
     maps: Mapping[str, NDArray[np.floating]], columns: tuple[str, ...], settings: HabitatSettings, *, seed: int
@@ -44,7 +46,7 @@ def fit_habitats(
             hint="Use fewer folds, fewer habitats (maps.habitats.k), or switch them off (maps.habitats: null).",
         )
     centre, spread = voxels.mean(axis=0), voxels.std(axis=0)
-    varies = spread > 1e-9 * np.maximum(np.abs(voxels).max(axis=0), 1e-300)
+    varies = spread > np.maximum(1e-9 * np.abs(voxels).max(axis=0), _EPS)
     if not varies.any():
         raise CohortError(
             "no map varies among the training voxels, so there are no habitats.",

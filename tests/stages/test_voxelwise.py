@@ -394,3 +394,22 @@ def test_maps_and_labels_travel_as_they_are(tmp_path: Path) -> None:
             load(tmp_path / "torn.npz")
     with pytest.raises(FileProblem):
         load_labels(tmp_path / "maps.npz")
+
+
+@pytest.mark.slow
+def test_folds_without_habitats_cost_only_the_models_that_eat_them(finished: tuple[Any, Path], tmp_path: Path) -> None:
+    """One grey level everywhere: the map is flat, so there are no habitats; scalar features go on as if nothing had been."""
+    study, whole = finished
+    out = tmp_path / "run"
+    maps = {"features": {"firstorder": ["Entropy"]}, "setting": {"binWidth": 1e6}, "habitats": MAPS["habitats"]}
+    models = {name: MODELS[name] for name in ("ann_scalar", "ann_voxelwise", "volume")}
+    assert go(small(study, maps=maps, models=models), out).exit_code == 3
+    failures = table(out, t.FAILURES)
+    assert failures[failures["stage"] == "habitats"]["problem"].str.contains("no map varies").all()
+    assert (failures["stage"] == "habitats").sum() == 2
+    assert failures[failures["stage"] == "train"]["case_id"].str.startswith("ann_voxelwise").all()
+    predictions, earlier = table(out, t.PREDICTIONS), table(whole, t.PREDICTIONS)
+    assert set(predictions["model"]) == {"ann_scalar", "volume"}
+    mine, plain = (frame[frame["model"] == "ann_scalar"].reset_index(drop=True) for frame in (predictions, earlier))
+    pd.testing.assert_frame_equal(mine, plain, check_exact=True)
+    assert set(table(out, t.UNDEFINED)["reason"]) >= {"flat-map"}
