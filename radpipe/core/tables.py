@@ -224,7 +224,9 @@ HABITAT_CHOICE = Schema(
         _REPEAT,
         _FOLD,
         Column("k", "int64", "number of habitats"),
-        Column("agreement", "float64", "mean prediction strength, 0 to 1; empty where there was nothing to choose", nullable=True),
+        Column(
+            "agreement", "float64", "mean prediction strength, 0 to 1; empty where there was nothing to choose", nullable=True
+        ),
         Column("spread", "float64", "its standard deviation over the halvings", nullable=True),
         Column("chosen", "bool", "whether this number was taken"),
     ),

@@ -61,7 +61,9 @@ def test_the_oracle_covers_what_the_issue_names(shared_data):
     assert {case[:7] for case in filtered if case.startswith("STS")} == patients
     assert {CASES.kind_of(case) for case in filtered if case.startswith("STS")} == set(CASES.MODALITIES)
     for case in filtered:
-        names = {name.rsplit("_", 2)[0] for setting in CASES.filter_settings_for(CASES.kind_of(case)) for name in VALUES[case, setting]}
+        names = {
+            name.rsplit("_", 2)[0] for setting in CASES.filter_settings_for(CASES.kind_of(case)) for name in VALUES[case, setting]
+        }
         types = {name.split("-")[0] for name in names}
         assert {"log", "wavelet", "square", "squareroot", "logarithm", "exponential", "gradient", "lbp"} <= types
         assert {"lbp-2D", "lbp-3D-m1", "lbp-3D-m2", "lbp-3D-k"} <= names
@@ -86,5 +88,9 @@ def test_off_sees_a_difference_beyond_the_bound():
     assert off({**reference, "original_glcm_Contrast": float("nan")}, reference)["original_glcm_Contrast"] == float("inf")
     assert off({**reference, "original_glcm_Contrast": float("inf")}, reference)["original_glcm_Contrast"] == float("inf")
     filtered = {f"wavelet-LLH_{name[9:]}": value for name, value in reference.items()}
-    assert off({**filtered, "wavelet-LLH_glcm_Contrast": 10.0 + 2e-5}, filtered)["wavelet-LLH_glcm_Contrast"] == pytest.approx(2.0)
-    assert off({**filtered, "wavelet-LLH_glcm_Contrast": 10.0 + 5e-6}, filtered)["wavelet-LLH_glcm_Contrast"] == pytest.approx(0.5)
+    assert off({**filtered, "wavelet-LLH_glcm_Contrast": 10.0 + 2e-5}, filtered)["wavelet-LLH_glcm_Contrast"] == pytest.approx(
+        2.0
+    )
+    assert off({**filtered, "wavelet-LLH_glcm_Contrast": 10.0 + 5e-6}, filtered)["wavelet-LLH_glcm_Contrast"] == pytest.approx(
+        0.5
+    )
