@@ -52,7 +52,7 @@ def test_planted_features_are_kept_and_the_others_go_for_the_right_reason(plante
 
 def test_the_table_fits_the_schema(planted):
     table, y = planted
-    make_table(SELECTION, select_inputs(table, y, QUICK, seed=1).assign(repeat=0, fold=0))
+    make_table(SELECTION, select_inputs(table, y, QUICK, seed=1).assign(repeat=0, fold=0, sources="scalar"))
 
 
 def test_order_of_rows_and_columns_changes_nothing(planted):
