@@ -7,7 +7,9 @@ some minutes, keeps what it has in build/voxel_oracle and goes on from there.
 
 pyradiomics 3.0.1 works in batches of voxels, and two of its GLCM maps depend on them. MCC fails for a whole batch (the map keeps
 initValue) where one window of it lacks pairs in a direction that another has: here the GLCM class is run again for MCC, with
-batches of windows that have pairs in the same directions. JointAverage is NaN where the window lacks a direction that another of
+batches of windows that have pairs in the same directions, and with eigenvalues as complex numbers, which they are in any batch that
+has one that is not real: the root of an eigenvalue that rounding left a little below 0 is then 0, where in a batch of real ones it
+is NaN and its direction is left out of the mean. JointAverage is NaN where the window lacks a direction that another of
 the batch has; here all voxels are one batch, PyRadiomics' default.
 """
 
@@ -92,6 +94,8 @@ def _with_mcc(self: Any, calculate: Any) -> None:
     initial = settings.get("initValue", 0)
     mcc = np.full(sitk.GetArrayFromImage(self.featureValues["MCC"]).shape, initial, float)
     enabled, self.enabledFeatures = self.enabledFeatures, {"MCC": True}
+    eigenvalues = np.linalg.eigvals
+    np.linalg.eigvals = lambda matrices: eigenvalues(matrices).astype(complex)
     for kind in np.unique(pattern, axis=0):
         members = np.flatnonzero((pattern == kind).all(axis=1))
         if not kind.any():
@@ -104,6 +108,7 @@ def _with_mcc(self: Any, calculate: Any) -> None:
                     raise AssertionError("MCC failed")
                 mcc[tuple(chosen)] = value
     self.enabledFeatures = enabled
+    np.linalg.eigvals = eigenvalues
     result = sitk.GetImageFromArray(mcc)
     result.CopyInformation(self.inputImage)
     self.featureValues["MCC"] = result
