@@ -186,10 +186,12 @@ def main() -> None:
             page.append(row)
             print(row, flush=True)
     if arguments.write:
-        head, _, _ = PAGE.read_text().partition("\n## ")
+        head, *sections = PAGE.read_text().split("\n## ")
+        others = [section for section in sections if section.partition("\n")[0] not in dict(parts)]  # made by other scripts
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
         head = head.rpartition("\nMeasured on")[0] or head
-        PAGE.write_text(f"{head.rstrip()}\n\nMeasured on {machine}.\n" + "\n".join(page) + "\n")
+        own = f"{head.rstrip()}\n\nMeasured on {machine}.\n" + "\n".join(page) + "\n"
+        PAGE.write_text("\n## ".join([own, *others]))
 
 
 if __name__ == "__main__":
