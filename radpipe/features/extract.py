@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +15,10 @@ from radpipe.features import diagnostics, shape, shape2d
 from radpipe.features._kernels.recursive import recursive_pass
 from radpipe.features.config import FeatureSettings
 from radpipe.features.extraction import Extraction
-from radpipe.features.images import SHAPES, column_names, measured_images
+from radpipe.features.images import SHAPES, Measured, column_names, measured_images
 from radpipe.features.loading import Loaded, load
 from radpipe.features.parameters import Parameters
-from radpipe.features.region import bounding_box
+from radpipe.features.region import Box, bounding_box
 from radpipe.features.undefined import reasons
 from radpipe.filters.scene import Scene, readable
 
@@ -61,36 +63,47 @@ def extract_row(image: Image, mask: Mask, settings: FeatureSettings, *, threads:
 
 def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extraction:
     box = bounding_box(loaded.inside)
-    spacing = loaded.grid.spacing_mm
-    wanted = parameters.features
     row: dict[str, float] = {}
     why: dict[str, str] = {}
 
-    def add(prefix: str, values: dict[str, float], codes: dict[str, str]) -> None:
-        row.update({f"{prefix}_{name}": value for name, value in values.items()})
-        why.update({f"{prefix}_{name}": code for name, code in codes.items()})
+    def add(parts: Iterable[Measured]) -> None:
+        for prefix, values, codes in parts:
+            row.update({f"{prefix}_{name}": value for name, value in values.items()})
+            why.update({f"{prefix}_{name}": code for name, code in codes.items()})
 
-    # PyRadiomics cuts the region for shape to the box of the resegmented one, also where resegmentShape is off.
-    outline = (loaded.inside if parameters.setting.resegmentShape else loaded.region)[box]
-    for family in ("shape", "shape2D"):
-        if family in wanted:
-            if family == "shape":
-                values = shape.compute(outline, spacing)
-            else:
-                values = shape2d.compute(outline, spacing, parameters.setting.force2D, parameters.setting.force2Ddimension)
-            codes = reasons(family, values, one_intensity=False, one_level=False)
-            add(
-                f"original_{family}",
-                {name: values[name] for name in wanted[family]},
-                {n: codes[n] for n in wanted[family] if n in codes},
-            )
-    if any(family not in SHAPES for family in wanted):
-        mask = np.ascontiguousarray(loaded.inside[box])
-        for prefix, values, codes in measured_images(
-            Scene(readable(loaded.voxels), box, mask, spacing, recursive_pass), parameters, threads
-        ):
-            add(prefix, values, codes)
+    if threads == 1:
+        add(_shapes(loaded, box, parameters))
+        add(_images(loaded, box, parameters, threads))
+    else:  # shape beside what comes before the grey levels, which one thread does
+        with ThreadPoolExecutor(1) as beside:
+            shapes = beside.submit(lambda: list(_shapes(loaded, box, parameters)))
+            add(_images(loaded, box, parameters, threads))
+            add(shapes.result())
     return Extraction({name: row[name] for name in column_names(parameters)}, why)
+
+
+def _shapes(loaded: Loaded, box: Box, parameters: Parameters) -> Iterator[Measured]:
+    setting, spacing = parameters.setting, loaded.grid.spacing_mm
+    # PyRadiomics cuts the region for shape to the box of the resegmented one, also where resegmentShape is off.
+    outline = (loaded.inside if setting.resegmentShape else loaded.region)[box]
+    for family in SHAPES:
+        if family not in parameters.features:
+            continue
+        if family == "shape":
+            values = shape.compute(outline, spacing)
+        else:
+            values = shape2d.compute(outline, spacing, setting.force2D, setting.force2Ddimension)
+        codes = reasons(family, values, one_intensity=False, one_level=False)
+        names = parameters.features[family]
+        yield f"original_{family}", {name: values[name] for name in names}, {n: codes[n] for n in names if n in codes}
+
+
+def _images(loaded: Loaded, box: Box, parameters: Parameters, threads: int) -> Iterator[Measured]:
+    if all(family in SHAPES for family in parameters.features):
+        return
+    mask = np.ascontiguousarray(loaded.inside[box])
+    scene = Scene(readable(loaded.voxels), box, mask, loaded.grid.spacing_mm, recursive_pass)
+    yield from measured_images(scene, parameters, threads)
 
 
 def warm_up() -> None:
