@@ -154,19 +154,16 @@ _EDGES = np.array(
 def _tables() -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
     """For a voxel of 1 x 1 x 1: (configuration of each triangle; twice its area vector; and of each configuration, 0 .. 255,
     the sum over triangles of a x b + b x c + c x a, and of (a x b) . c, with the sign of a configuration's complement turned)."""
-    owner = [index for index, edges in enumerate(_TRIANGLES) if edges != "-" for _ in range(len(edges) // 3)]
+    owner = np.array([index for index, edges in enumerate(_TRIANGLES) if edges != "-" for _ in range(len(edges) // 3)])
     corners = np.array([[int(edge, 16) for edge in edges] for edges in _TRIANGLES if edges != "-" for edges in _threes(edges)])
     a, b, c = (_EDGES[corners[:, corner]] for corner in range(3))
-    moved = np.zeros((256, 3))
-    fixed = np.zeros(256)
-    for k, index in enumerate(owner):
-        normal = np.cross(a[k], b[k]) + np.cross(b[k], c[k]) + np.cross(c[k], a[k])
-        moved[index] += normal
-        moved[255 - index] -= normal
-        determinant = np.cross(a[k], b[k]) @ c[k]
-        fixed[index] += determinant
-        fixed[255 - index] -= determinant
-    return np.array(owner), np.cross(a - c, b - c), moved, fixed
+    across = np.cross(a, b)
+    moved, fixed = np.zeros((256, 3)), np.zeros(256)
+    # All are multiples of 1/8, so the order of the additions does not matter.
+    for table, of_triangles in ((moved, across + np.cross(b, c) + np.cross(c, a)), (fixed, (across * c).sum(axis=1))):
+        np.add.at(table, owner, of_triangles)
+        np.subtract.at(table, 255 - owner, of_triangles)
+    return owner, np.cross(a - c, b - c), moved, fixed
 
 
 def _threes(edges: str) -> list[str]:
