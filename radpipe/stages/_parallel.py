@@ -11,15 +11,12 @@ temporary folder behind, counts a strike.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import queue
-import signal
-import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,20 +146,17 @@ class _Work:
         if self.waiting:
             self.pool.start(str(self.store.session_folder))
             self.last_progress = time.monotonic()
-        with _interrupts() as interrupted:
-            while self.waiting or self.running:
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
-                self._submit()
-                try:
-                    number = self.arrived.get(timeout=1.0)
-                except queue.Empty:
-                    if time.monotonic() - self.last_progress > self._stall_s():
-                        self._restart("no case has finished for too long")
-                    continue
-                if number in self.running:  # else it was dropped by a restart
-                    future, task = self.running.pop(number)
-                    self._arrive(task, future)
+        while self.waiting or self.running:
+            self._submit()
+            try:
+                number = self.arrived.get(timeout=1.0)
+            except queue.Empty:
+                if time.monotonic() - self.last_progress > self._stall_s():
+                    self._restart("no case has finished for too long")
+                continue
+            if number in self.running:  # else it was dropped by a restart
+                future, task = self.running.pop(number)
+                self._arrive(task, future)
         return self.outcomes
 
     def _submit(self) -> None:
@@ -274,26 +268,6 @@ class _Work:
         for task in running:
             self._send_again(task)
         self.last_progress = time.monotonic()
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Set by Ctrl-C, beside what that does anyway: its exception is lost where it falls into a callback of a library."""
-    interrupted = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield interrupted
-        return
-
-    def notice(number: int, frame: Any) -> None:
-        interrupted.set()
-        before(number, frame)
-
-    signal.signal(signal.SIGINT, notice)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _failure(task: Task, stage: str, facts: dict[str, Any], rerun: Callable[[Task], str] | None) -> dict[str, str]:

@@ -230,6 +230,7 @@ def test_all_cases_failed(lesions, radpipe, tmp_path: Path) -> None:
     assert out.read_text() == "ID,Image,Mask\n" and len(rows_of(tmp_path / "out.failures.csv")) == 2
 
 
+@pytest.mark.slow
 def test_results_are_found_by_their_content(lesions, radpipe, tmp_path: Path) -> None:
     """A case put on top, an edited mask, another setting: just what depends on it is computed, and every row is its own."""
     out = tmp_path / "out.csv"

@@ -23,7 +23,7 @@ import pytest
 from radpipe.core.keys import content_key
 from radpipe.errors import RunError
 from radpipe.io.store import Store
-from radpipe.stages import _parallel, _pool
+from radpipe.stages import _pool
 from radpipe.stages._attempt import Servers, run_task
 from radpipe.stages._parallel import MapResult, Task, map_tasks, reconcile
 from radpipe.stages._pool import Pool
@@ -221,23 +221,6 @@ def test_one_and_two_workers_and_no_dask_give_the_same_bytes(tmp_path: Path, poo
         trees.append(tree(tmp_path / name))
     assert trees[0] == trees[1] == trees[2]
     assert len(trees[0]) == 24  # nothing else is left, no temporary folder and no lock
-
-
-def test_an_interrupt_that_falls_into_a_callback_is_not_lost(store: Store, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    submit, interrupted = _parallel._Work._submit, []
-
-    def swallowing(work: Any) -> None:
-        submit(work)
-        if not interrupted:
-            interrupted.append(True)
-            with contextlib.suppress(KeyboardInterrupt):  # as Python does in __del__ and in callbacks of weak references
-                os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(_parallel._Work, "_submit", swallowing)
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        run([task(n, seconds=0.2) for n in range(20)], store, pool)
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_frozen_worker_is_noticed_and_its_work_done_again(store: Store, tmp_path: Path) -> None:

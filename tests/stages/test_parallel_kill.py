@@ -125,7 +125,10 @@ def test_interrupt_ends_everything_soon_and_quietly(tmp_path: Path, env: dict[st
     """Ctrl-C goes to every process of the terminal: only the run itself may speak."""
     out = tmp_path / "run"
     env[harness.MARK] = token = f"interrupt{os.getpid()}"
-    run = subprocess.Popen(command(out, seconds=30), env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  a shell's background job, as these tests may be, ignores it
+    run = subprocess.Popen(
+        command(out, seconds=30), env=env, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
+    )
     while not any(harness.kind_of(process) == "child" for process in psutil.Process(run.pid).children(recursive=True)):
         time.sleep(0.1)
     began = time.monotonic()

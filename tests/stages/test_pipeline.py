@@ -61,6 +61,7 @@ def test_a_run_ends_with_a_report_and_a_rerun_computes_nothing(study, tmp_path: 
     assert tables(out) == before
 
 
+@pytest.mark.slow
 def test_the_tables_are_the_same_for_one_and_two_workers(study, tmp_path: Path) -> None:
     models = {
         "ann": {"kind": "ann", "inputs": "selected", "members": 1},
@@ -243,6 +244,7 @@ def test_a_report_of_other_settings_does_not_outlive_them(study, tmp_path: Path)
     assert not (out / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_nesting_full_outlines_every_case_in_every_fold(study, tmp_path: Path) -> None:
     segmentation = {
         "masks": "predicted",
@@ -293,6 +295,7 @@ def test_a_table_of_features_made_elsewhere_enters_without_images(study, tmp_pat
     assert (out / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_stages_run_one_by_one_and_say_what_they_need(study, tmp_path: Path) -> None:
     workflow, out = study.write(), tmp_path / "run"
     with pytest.raises(RunError, match="'cohort' is not there yet"):

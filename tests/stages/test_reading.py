@@ -58,6 +58,7 @@ def test_a_region_at_the_very_edge_is_inside() -> None:
         on_image_grid(GRID, Mask(beyond, np.ones(fine.shape, bool)), correct=True)
 
 
+@pytest.mark.slow
 def test_every_stage_reads_the_region_the_features_ask_for(study, radpipe, tmp_path: Path) -> None:
     """label: 2 where the manifest has none, correctMask for one mask of twice the voxel size."""
     half = Grid((7, 8, 9), (6.0, 4.0, 4.0), (10.0, -20.0, 30.0))
