@@ -13,7 +13,6 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from radpipe.cohort.config import CohortSettings, SplitSettings
@@ -167,7 +166,9 @@ class Workflow(Settings):
 def load_workflow(path: Path) -> Workflow:
     """Read and check a workflow; ConfigError names every problem, with the nearest valid key for an unknown one."""
     path = Path(path)
-    content = _read_mapping(path)
+    content = read_mapping(path)
+    if not content:
+        raise ConfigError("holds no settings.", hint="Start from a file in workflows/ or from `radpipe init`.", path=path)
     version = content.get("radpipe_workflow")
     if isinstance(version, int) and version > WORKFLOW_VERSION:
         raise ConfigError(
@@ -178,7 +179,7 @@ def load_workflow(path: Path) -> Workflow:
     features = content.get("features")
     if isinstance(features, dict) and isinstance(features.get("params"), str):
         params_path = path.parent / features["params"]
-        content = {**content, "features": {**features, "params": _read_mapping(params_path)}}
+        content = {**content, "features": {**features, "params": read_mapping(params_path)}}
     try:
         workflow = Workflow.model_validate(content)
     except ValidationError as error:
@@ -189,35 +190,6 @@ def load_workflow(path: Path) -> Workflow:
         ) from error
     workflow._base = path.resolve().parent
     return workflow
-
-
-def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}.", hint="Check the path of the file.", path=path) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("is not UTF-8 text.", hint="Save the file as UTF-8.", path=path) from error
-    try:
-        content = yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"is not valid YAML: {' '.join(str(error).split())}.", hint="Indent with spaces.", path=path) from error
-    if not isinstance(content, dict):
-        raise ConfigError("holds no settings.", hint="Start from a file in workflows/ or from `radpipe init`.", path=path)
-    return content
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a later key replace an earlier one without a word; a setting written twice is a mistake."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def _in_words(item: Any) -> str:

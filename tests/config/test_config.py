@@ -87,9 +87,17 @@ def test_a_key_written_twice_is_refused(tmp_path: Path) -> None:
     assert "stands twice" in message(tmp_path, "name: a\nname: b\n")
 
 
-@pytest.mark.parametrize("content", ["", "- 1\n", "a: [1\n", "\tname: x\n"])
-def test_what_is_no_workflow_is_refused(tmp_path: Path, content: str) -> None:
-    message(tmp_path, content)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "holds no settings"),
+        ("- 1\n", "no mapping of settings"),
+        ("a: [1\n", "not valid YAML"),
+        ("\tname: x\n", "never with tabs"),
+    ],
+)
+def test_what_is_no_workflow_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    assert words in message(tmp_path, content)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

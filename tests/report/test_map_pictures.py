@@ -10,7 +10,7 @@ import pytest
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
 from radpipe.report.html import render
-from radpipe.report.map_pictures import map_picture
+from radpipe.report.map_pictures import anatomical, map_picture
 from radpipe.report.summary import summarise
 
 # LPS direction of the array axes z, y, x as +-1 at L, P, S -> what they are called in NIfTI's letters.
@@ -50,7 +50,8 @@ def test_left_back_and_top_are_where_a_radiologist_looks_for_them(direction):
 
 def test_an_oblique_image_keeps_the_order_of_its_array():
     half = np.sqrt(0.5)
-    picture((half, half, 0.0, half, -half, 0.0, 0.0, 0.0, -1.0))
+    grid = Grid((2, 3, 4), (1.0, 1.0, 1.0), direction=(half, half, 0.0, half, -half, 0.0, 0.0, 0.0, -1.0))
+    assert anatomical(grid) == ((0, 1, 2), (False, False, False))  # x and y lie as near to the left as to the back
 
 
 def test_the_page_shows_every_map_with_its_scale_and_the_habitats(inputs):
