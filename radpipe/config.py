@@ -24,6 +24,7 @@ from radpipe.evaluation.config import EvaluationSettings
 from radpipe.features.config import FeatureSettings
 from radpipe.features.map_settings import MapSettings
 from radpipe.habitats.config import HabitatSettings
+from radpipe.io.mapping import read_mapping
 from radpipe.models.config import ALL_SOURCES, ModelParams, Source
 from radpipe.preprocessing.config import PreprocessingSettings
 from radpipe.report.config import ReportSettings
