@@ -24,7 +24,6 @@ from radpipe.filters.scene import ImageType, Response, Scene
 from radpipe.filters.settings import FilterSettings
 from radpipe.typing import FloatArray, Volume
 
-
 _CHUNK_VOXELS = 50_000
 
 
