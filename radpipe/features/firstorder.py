@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from radpipe.features._kernels.cooccurrence import EPS
-from radpipe.typing import FloatArray, IntArray, Volume
+from radpipe.typing import IntArray, Volume
 
 _PIECE = 1 << 14  # stays in the processor's cache
 
