@@ -22,9 +22,9 @@ import SimpleITK as sitk
 
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
-from radpipe.errors import EmptyRoiError, FileProblem
+from radpipe.errors import EmptyRoiError, FileProblem, RadpipeError
 from radpipe.io import metaimage, nifti, nrrd
-from radpipe.io.declared import Declared, Unsound
+from radpipe.io.declared import CutOff, Declared, NotFinite, Unsound
 from radpipe.io.files import cannot_read
 from radpipe.typing import Volume
 
@@ -154,6 +154,26 @@ def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
         return Header(_grid(reader, promised), promised.dtype.name)
 
 
+def read_orientations(path: str | os.PathLike[str], *, case_id: str = "") -> nifti.Orientations | None:
+    """Both orientations of a NIfTI header as they stand there, before ITK takes one of them; None for other formats."""
+    with _problems_of(path, case_id):
+        form = _format(Path(path))
+        if form.declared is not nifti.declared:
+            return None
+        with _opened(Path(path), form) as stream:
+            return nifti.orientations(stream)
+
+
+def reason(error: RadpipeError) -> str:
+    """Why a reader of this file refused: "missing", "cut-off", "not-finite" or "unreadable"."""
+    cause = error.__cause__
+    if isinstance(cause, FileNotFoundError | IsADirectoryError):
+        return "missing"
+    if isinstance(cause, CutOff | EOFError | gzip.BadGzipFile | zlib.error):
+        return "cut-off"
+    return "not-finite" if isinstance(cause, NotFinite) else "unreadable"
+
+
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
     """To .nii or .nii.gz, atomically; the same image gives the same bytes. RunError on a full disk or a missing permission."""
     _check_written_suffix(path)
@@ -268,7 +288,7 @@ def _check_bytes(stream: IO[bytes], promised: Declared) -> int:
             rest = block[whole:]
             not_finite += int(np.count_nonzero(~np.isfinite(np.frombuffer(block[:whole], promised.dtype))))
     if found < promised.data_bytes:
-        raise Unsound(
+        raise CutOff(
             f"the file is cut off: the header declares {promised.data_bytes} bytes of voxels and {found} are there.",
             "Copy or export the file again.",
         )
@@ -281,7 +301,7 @@ def _skip(stream: IO[bytes], count: int) -> None:
     while count > 0:
         piece = stream.read(min(count, _PIECE))
         if not piece:
-            raise Unsound("the file ends before its voxels begin.", "Copy or export the file again.")
+            raise CutOff("the file ends before its voxels begin.", "Copy or export the file again.")
         count -= len(piece)
 
 
@@ -314,8 +334,8 @@ def _inflated(stream: IO[bytes], packed_bytes: int | None) -> Iterator[bytes]:
         )
 
 
-def _not_finite(count: int, of: int) -> Unsound:
-    return Unsound(
+def _not_finite(count: int, of: int) -> NotFinite:
+    return NotFinite(
         f"{count} of {of} voxels are NaN or infinite.", "Repair the image: replace them, or export it again from its source."
     )
 
