@@ -7,7 +7,7 @@ spelling and decided by the user, never here. Roles and sides within names: AAPM
 from __future__ import annotations
 
 import fnmatch
-import json
+import math
 import re
 import statistics
 from collections import defaultdict
@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
+
+import yaml
 
 from radpipe.errors import ConfigError
 
@@ -56,7 +58,9 @@ class RegionMap:
         if exact:
             return exact[0]  # parse_region_map has seen to it that there is one
         fitting = [
-            ours for ours, theirs in self.names.items() if any(fnmatch.fnmatchcase(wanted, _folded(pattern)) for pattern in theirs)
+            ours
+            for ours, theirs in self.names.items()
+            if any(fnmatch.fnmatchcase(wanted, _folded(pattern)) for pattern in theirs)
         ]
         if len(fitting) > 1:
             raise ConfigError(
@@ -71,7 +75,9 @@ def parse_region_map(content: Mapping[str, Any], path: object = "") -> RegionMap
     names: dict[str, tuple[str, ...]] = {}
     for ours, theirs in content.items():
         listed = [theirs] if isinstance(theirs, str | int | float) and not isinstance(theirs, bool) else theirs
-        if not isinstance(listed, list) or not all(isinstance(one, str | int | float) and not isinstance(one, bool) for one in listed):
+        if not isinstance(listed, list) or not all(
+            isinstance(one, str | int | float) and not isinstance(one, bool) for one in listed
+        ):
             raise ConfigError(
                 f"under {ours!r} there is no list of names.", hint=f"Write it so: `{ours}: [GTVp, GTV_T, 'GTV7*']`.", path=path
             )
@@ -174,8 +180,8 @@ def _entry(group: list[str], rows: Mapping[str, Mapping[str, Any]]) -> list[str]
 
 
 def _yaml(text: str) -> str:
-    """A scalar that reads back as this text, on one line; JSON's strings are YAML's."""
-    return json.dumps(text, ensure_ascii=True)
+    """A scalar that reads back as this text, on one line."""
+    return str(yaml.dump(text, default_style='"', width=math.inf, allow_unicode=True)).strip()
 
 
 def _volumes(row: Mapping[str, Any]) -> str:
