@@ -41,12 +41,13 @@ _THICKEST_MM = 10.0  # two planes far apart, and no third: not a slab as thick a
 
 
 class Unusable(Exception):
-    """Contours that cannot be a region. The reader turns it into an error with case, file and ROI."""
+    """Contours that cannot be a region. The reader turns it into an error with case, file and ROI. empty : nothing to fill."""
 
-    def __init__(self, problem: str, hint: str) -> None:
+    def __init__(self, problem: str, hint: str, *, empty: bool = False) -> None:
         super().__init__(problem)
         self.problem = problem
         self.hint = hint
+        self.empty = empty
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +210,9 @@ def _with_inside(contours: Sequence[Contour]) -> tuple[list[FloatArray], list[st
         left.append(f"{_counted(flat, 'contour')} without area were left out.")
     if not closed:
         why = " ".join(left) if left else "it has no contours."
-        raise Unusable(f"there is nothing to fill: {why}", "Draw closed contours (CLOSED_PLANAR), or leave this ROI out.")
+        raise Unusable(
+            f"there is nothing to fill: {why}", "Draw closed contours (CLOSED_PLANAR), or leave this ROI out.", empty=True
+        )
     return closed, left
 
 
