@@ -282,7 +282,7 @@ def apart(cases: Mapping[str, Sequence[Examined]], overlaps: Mapping[tuple[str, 
                 "not-coinciding", "error" if alone or found.dice_shifted >= COINCIDE else "warning", words,
                 "Check by eye on the fused images which is right: wrong registration, a mask of another series, or outlines that were "
                 "drawn separately. Not repaired: the files do not say which one is right.",
-                case.case_id, case.mask_file,
+                case.case_id, case.mask_file, details={"at": at, "other": other},
             )
         )  # fmt: skip
     return result

@@ -439,3 +439,47 @@ def _whole(values: Any) -> str:
 
 def _numbers(values: Any) -> str:
     return " ".join(f"{float(value):.9g}" for value in values)
+
+
+_SPACES = {1: "scanner", 2: "another image", 3: "Talairach", 4: "MNI", 5: "a template"}
+
+
+def orientation_finding(sform: FloatArray | None, qform: FloatArray | None, grid: Grid) -> Finding | None:
+    """What a NIfTI header's two orientations say, where they disagree; None where they agree. Both 4 x 4, index to LPS mm.
+
+    grid : as it is read, which tells which of the two is used.
+    """
+    if sform is None or qform is None:
+        return None
+    corners = np.c_[_corners(grid), np.ones(8)]
+    at_s, at_q = (corners @ form.T for form in (sform, qform))
+    apart_mm = float(np.linalg.norm(at_s - at_q, axis=1).max())
+    index = np.linalg.solve(sform[:3, :3], (at_q - at_s)[:, :3].T)
+    voxels = float(np.abs(index).max()) if np.isfinite(index).all() else np.inf
+    if voxels <= 1e-3:
+        return None
+    used_s = np.abs(at_s[:, :3] - grid.world_mm(corners[:, 2::-1])).max() <= np.abs(at_q[:, :3] - grid.world_mm(corners[:, 2::-1])).max()
+    said = (
+        f"The header's two orientations (sform, qform) put the farthest corner {apart_mm:.3g} mm ({voxels:.3g} voxels) apart; "
+        f"radpipe reads the {'sform' if used_s else 'qform'}, another program may read the other."
+    )
+    if voxels <= ROUNDING:
+        return Finding(
+            "nifti-orientations", "note", said, "Write the file again with one orientation; no voxel moves.", safe_repair="rewrite-header"
+        )
+    return Finding(
+        "nifti-orientations", "error", said,
+        "Find out which is right (open it beside an image of the same patient) and write it into both. Not repaired: the file does not say.",
+    )  # fmt: skip
+
+
+def space_finding(image_code: int, mask_code: int) -> Finding | None:
+    """Where one of two NIfTI files is in a template's space and the other is not. Codes as in the header; 0 says nothing."""
+    if image_code == mask_code or max(image_code, mask_code) < 3 or 0 in (image_code, mask_code):
+        return None
+    return Finding(
+        "template-space", "warning",
+        f"By its header the image is in the coordinates of {_SPACES.get(image_code, image_code)}, the mask in those of "
+        f"{_SPACES.get(mask_code, mask_code)}.",
+        "Check that the mask was drawn on this image and not on one that was normalised to a template.",
+    )  # fmt: skip
