@@ -6,7 +6,6 @@ ROI does not cost another) and with one contour (left out, and told in the notes
 
 from __future__ import annotations
 
-import fnmatch
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +17,12 @@ from pydicom.dataset import Dataset
 
 from radpipe.core.grid import Grid
 from radpipe.core.image import Mask
-from radpipe.core.registry import nearest
 from radpipe.errors import EmptyRoiError, FileProblem, GeometryError, RadpipeError
 from radpipe.io.dicom import contours, headers
 from radpipe.io.dicom.contours import Contour, RasterNotes
 from radpipe.io.dicom.headers import Unreadable
 from radpipe.io.dicom.registration import Placement, Registration, placement, rigid_part
+from radpipe.io.named import pick_named
 from radpipe.typing import FloatArray
 
 __all__ = ["Contour", "RasterNotes", "StructureRoi", "StructureSet", "pick", "place", "rasterise", "read_rtstruct"]
@@ -35,7 +34,6 @@ _WANTED = headers.tags(
 )  # fmt: skip
 _CONTOUR_DATA = headers.tags("ContourData")[0]
 _AGAIN = "Export the structure set again."
-_SHOWN = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,44 +91,10 @@ def read_rtstruct(path: Path, *, case_id: str = "") -> StructureSet:
 def pick(structures: StructureSet, which: str | int) -> tuple[StructureRoi, ...]:
     """The ROIs that ``which`` means: a name (upper and lower case are the same), a number, or a pattern (``GTV*``).
 
-    A name or a number means one ROI, a pattern as many as it fits. FileProblem, listing what is there, where it means none, and
-    where two ROIs have the same name.
+    See :func:`radpipe.io.named.pick_named`. FileProblem, listing what is there, where it means none, and where two ROIs have the
+    same name.
     """
-    text = str(which).strip()
-    named = [roi for roi in structures.rois if roi.name.casefold() == text.casefold()] if isinstance(which, str) else []
-    if len(named) > 1:
-        raise FileProblem(
-            f"{len(named)} ROIs have the name {named[0].name!r}: the numbers {_join(roi.number for roi in named)}.",
-            hint="Say which one by its number, or rename one of them.",
-            path=structures.path,
-        )
-    if named:
-        return tuple(named)
-    if text.lstrip("-").isdecimal():
-        numbered = [roi for roi in structures.rois if roi.number == int(text)]
-        if numbered:
-            return tuple(numbered)
-    elif any(sign in text for sign in "*?["):
-        fitting = tuple(
-            roi for roi in structures.rois if fnmatch.fnmatchcase(" ".join(roi.name.casefold().split()), text.casefold())
-        )
-        if fitting:
-            return fitting
-    near = nearest(text, [roi.name for roi in structures.rois])
-    raise FileProblem(
-        f"there is no ROI {which!r}.{near} It holds: {names(structures)}.",
-        hint="Give a name, a number, or a pattern such as 'GTV*'.",
-        path=structures.path,
-    )
-
-
-def names(structures: StructureSet) -> str:
-    """The ROIs for people: 1 'GTV', 2 'Lung_L'."""
-    if not structures.rois:
-        return "no ROI"
-    listed = [f"{roi.number} {roi.name!r}" for roi in structures.rois[:_SHOWN]]
-    more = f" and {len(structures.rois) - _SHOWN} more" if len(structures.rois) > _SHOWN else ""
-    return ", ".join(listed) + more
+    return pick_named(structures.rois, which, noun="ROI", path=structures.path)
 
 
 def place(
@@ -333,8 +297,3 @@ def _points(item: Dataset) -> FloatArray | str:
     if declared is not None and declared != len(points):
         return f"declares {declared} points and gives {len(points)}."
     return points
-
-
-def _join(values: Iterable[object]) -> str:
-    listed = [str(value) for value in values]
-    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
