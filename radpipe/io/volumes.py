@@ -143,6 +143,17 @@ def read_label_map(
     return LabelMap(grid, voxels, str(path))
 
 
+def read_label_layers(
+    path: str | os.PathLike[str], *, case_id: str = "", max_bytes: int = MAX_VOXEL_BYTES
+) -> tuple[LabelMap, ...]:
+    """All labels of a mask file, one map for each value that a voxel holds (one, unless regions overlap). Else as read_label_map."""
+    with _problems_of(path, case_id):
+        grid, voxels = _read(Path(path), max_bytes, vector=True)
+        _check_labels(voxels)
+    layers = [np.ascontiguousarray(voxels[..., layer]) for layer in range(voxels.shape[3])] if voxels.ndim == 4 else [voxels]
+    return tuple(LabelMap(grid, layer, str(path)) for layer in layers)
+
+
 def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
     """Grid and stored dtype, from the header alone: whether the voxels are all there is not looked at."""
     with _problems_of(path, case_id):
