@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from pydicom.dataset import Dataset
@@ -88,8 +89,8 @@ def _enhanced(dataset: Dataset, groups: tuple[Dataset, ...], number: int) -> Fra
         position_mm=headers.numbers(macro(groups, "PlanePositionSequence"), "ImagePositionPatient", 3),
         orientation=headers.numbers(macro(groups, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         pixel_spacing_mm=headers.numbers(macro(groups, "PixelMeasuresSequence"), "PixelSpacing", 2),
-        slope=_or(headers.number(scaling, "RescaleSlope"), 1.0),
-        intercept=_or(headers.number(scaling, "RescaleIntercept"), 0.0),
+        slope=_scale(scaling, "RescaleSlope", 1.0),
+        intercept=_scale(scaling, "RescaleIntercept", 0.0),
         kind=next((kind for kind in kinds if kind), headers.texts(dataset, "ImageType")),
         stack=headers.text(macro(groups, "FrameContentSequence"), "StackID"),
         marks=(*marks, *([("gradient", gradient)] if gradient else [])),
@@ -106,12 +107,16 @@ def _classic(dataset: Dataset, *, placed: bool) -> Frame:
         position_mm=headers.numbers(dataset, "ImagePositionPatient", 3) if placed else None,
         orientation=headers.numbers(dataset, "ImageOrientationPatient", 6) if placed else None,
         pixel_spacing_mm=headers.numbers(dataset, "PixelSpacing", 2),
-        slope=_or(headers.number(dataset, "RescaleSlope"), 1.0),
-        intercept=_or(headers.number(dataset, "RescaleIntercept"), 0.0),
+        slope=_scale(dataset, "RescaleSlope", 1.0),
+        intercept=_scale(dataset, "RescaleIntercept", 0.0),
         kind=headers.texts(dataset, "ImageType"),
         marks=tuple((words, value) for words, value in marks if value),
     )
 
 
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
+def _scale(dataset: Dataset, keyword: str, otherwise: float) -> float:
+    """A rescale element; ``otherwise`` where it is missing or empty; NaN, which is refused, where it is no number."""
+    if not headers.text(dataset, keyword):
+        return otherwise
+    found = headers.number(dataset, keyword)
+    return math.nan if found is None else found

@@ -58,17 +58,27 @@ def same_orientation(one: Six, other: Six) -> bool:
     return all(abs(a - b) <= _SAME_COSINE for a, b in zip(one, other, strict=True))
 
 
-def stack(frames: Sequence[Frame], *, resample: bool = False, path: object = "", case_id: str = "", note: str = "") -> Stack:
+def stack(
+    frames: Sequence[Frame],
+    *,
+    names: Sequence[str] = (),
+    resample: bool = False,
+    path: object = "",
+    case_id: str = "",
+    note: str = "",
+) -> Stack:
     """The grid of slices that lie evenly over each other; GeometryError, with millimetres and instance numbers, where they do not.
 
     resample : slices that are unevenly spaced or sheared (gantry tilt) are placed instead of refused; two slices at one place
-    and mixed orientations are refused all the same. note : said first in every error, e.g. which part of a series this is.
+    and mixed orientations are refused all the same. names : what to call each frame in an error; by default its instance number.
+    note : said first in every error, e.g. which part of a series this is.
     """
 
     def refuse(problem: str, hint: str) -> GeometryError:
         return GeometryError(f"{note}{problem}", hint=hint, case_id=case_id, path=path)
 
-    first = _sound(frames, refuse)
+    called = list(names) or [_name(frame, index) for index, frame in enumerate(frames)]
+    first = _sound(frames, called, refuse)
     across, down, normal = _axes(first.orientation, refuse)
     if len(frames) < 2:
         raise refuse("it is a series of one slice, so its third dimension is unknown.", "Export the whole series.")
@@ -76,11 +86,11 @@ def stack(frames: Sequence[Frame], *, resample: bool = False, path: object = "",
     along = places @ normal
     order = np.argsort(along, kind="stable")
     along, places = along[order], places[order]
-    names = [_name(frames[index], index) for index in order]
+    in_order = [called[index] for index in order]
     gaps = np.diff(along)
     twice = np.flatnonzero(gaps < max(0.01, 1e-3 * float(np.median(gaps))))
     if twice.size:
-        pairs = [f"{names[i]} and {names[i + 1]} at {along[i]:.2f} mm" for i in twice]
+        pairs = [f"{in_order[i]} and {in_order[i + 1]} at {along[i]:.2f} mm" for i in twice]
         raise refuse(
             f"{twice.size} slice position{_s(twice.size)} hold{'s' if twice.size == 1 else ''} more than one slice: {_list(pairs)}.",
             "Leave only one image for each position: remove the copies, or split echoes and time points into series of their own.",
@@ -89,10 +99,10 @@ def stack(frames: Sequence[Frame], *, resample: bool = False, path: object = "",
     aside = np.stack([(places - places[0]) @ across, (places - places[0]) @ down], axis=1)
     sheared = np.abs(aside).max() > 0.1 * min(spacing_down, spacing_across)
     if sheared and not resample:
-        raise refuse(*_aside(aside, along, names))
+        raise refuse(*_aside(aside, along, in_order))
     step, even = _step(along, places)
     if not even and not resample:
-        raise refuse(*_uneven(gaps, names))
+        raise refuse(*_uneven(gaps, in_order))
     regular = even and not sheared
     if not regular:
         # The usual step, so that slices keep their places where only some are missing.
@@ -115,7 +125,7 @@ def stack(frames: Sequence[Frame], *, resample: bool = False, path: object = "",
     return Stack(grid, tuple(int(index) for index in order), along, aside, regular)
 
 
-def _sound(frames: Sequence[Frame], refuse: Callable[[str, str], GeometryError]) -> Frame:
+def _sound(frames: Sequence[Frame], called: list[str], refuse: Callable[[str, str], GeometryError]) -> Frame:
     """The first frame, once every frame has a place and all are alike in size, spacing and orientation."""
     if not frames:
         raise refuse("it holds no slice.", "Export the series again.")
@@ -125,7 +135,7 @@ def _sound(frames: Sequence[Frame], refuse: Callable[[str, str], GeometryError])
         ("ImageOrientationPatient", lambda frame: frame.orientation),
         ("PixelSpacing", lambda frame: frame.pixel_spacing_mm),
     ):
-        without = [_name(frame, index) for index, frame in enumerate(frames) if value(frame) is None]
+        without = [called[index] for index, frame in enumerate(frames) if value(frame) is None]
         if without:
             raise refuse(
                 f"{name} is missing for {_list(without)}, so nobody knows where the slices lie.",
@@ -147,13 +157,13 @@ def _sound(frames: Sequence[Frame], refuse: Callable[[str, str], GeometryError])
             f"its slices differ in pixel spacing: {apart.min():.6g} to {apart.max():.6g} mm.", "Export one series of one spacing."
         )
     turned = [
-        _name(frame, index)
+        called[index]
         for index, frame in enumerate(frames)
         if not same_orientation(frame.orientation or (0,) * 6, first.orientation or (0,) * 6)
     ]
     if turned:
         raise refuse(
-            f"it has mixed orientations: {_list(turned)} lie otherwise than {_name(first, 0)}.",
+            f"it has mixed orientations: {_list(turned)} lie otherwise than {called[0]}.",
             "Export each orientation as a series of its own.",
         )
     return first
@@ -176,14 +186,15 @@ def _axes(orientation: Six | None, refuse: Callable[[str, str], GeometryError]) 
 def _step(along: FloatArray, places: FloatArray) -> tuple[float, bool]:
     """(mean step, whether every slice lies where even steps put it).
 
-    A hundredth of the step is let pass, and the rounding of positions that are written with few decimals.
+    A fiftieth of the step is let pass (PET bed positions meet a few hundredths of a mm off), and the rounding of positions that
+    are written with few decimals.
     """
     count = len(along)
     step = float(along[-1] - along[0]) / (count - 1)
     off = along - along[0] - step * np.arange(count)
-    worst = float(np.ptp(off)) / 2
+    worst = float(np.abs(off - np.median(off)).max())
     rounding = next((10.0**-k for k in range(1, 7) if np.abs(places * 10**k - np.rint(places * 10**k)).max() < 1e-6), 0.0)
-    return step, worst <= max(0.01 * step, min(0.51 * rounding, 0.05 * step))
+    return step, worst <= max(0.02 * step, min(0.51 * rounding, 0.05 * step))
 
 
 def _uneven(gaps: FloatArray, names: list[str]) -> tuple[str, str]:

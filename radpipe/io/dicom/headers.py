@@ -35,7 +35,7 @@ _PIECE = 1 << 20
 _PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _UNDEFINED = 0xFFFFFFFF
 _LONG_FORM = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-_AGAIN = "Copy or export the file again."
+AGAIN = "Copy or export the file again."
 
 
 class Unreadable(Exception):
@@ -78,8 +78,10 @@ def read_header(path: Path, wanted: Iterable[int]) -> tuple[FileDataset, bool]:
                 raise Unreadable(
                     "truncated",
                     f"the file is cut off: it declares {pixels[0]} bytes of voxels and {max(there, 0)} are there.",
-                    _AGAIN,
+                    AGAIN,
                 )
+        if pixels and pixels[0] == _UNDEFINED:
+            _check_fragments(file)
         return dataset, bool(pixels)
 
 
@@ -103,7 +105,7 @@ def reasons() -> Iterator[None]:
             "nested", "its sequences are nested deeper than can be read.", "Export the file again without the private elements."
         ) from error
     except MemoryError as error:
-        raise Unreadable("too-large", "its header declares more data than fit into memory.", _AGAIN) from error
+        raise Unreadable("too-large", "its header declares more data than fit into memory.", AGAIN) from error
     except FileNotFoundError as error:
         raise Unreadable("missing", "the file is not there.", "Correct the path.") from error
     except PermissionError as error:
@@ -111,13 +113,13 @@ def reasons() -> Iterator[None]:
     except EOFError as error:
         raise truncated() from error
     except OSError as error:
-        raise Unreadable("unreadable", f"the file cannot be read ({error.strerror or 'input error'}).", _AGAIN) from error
+        raise Unreadable("unreadable", f"the file cannot be read ({error.strerror or 'input error'}).", AGAIN) from error
     except Exception as error:
-        raise Unreadable("damaged", f"its DICOM elements are damaged ({type(error).__name__}).", _AGAIN) from error
+        raise Unreadable("damaged", f"its DICOM elements are damaged ({type(error).__name__}).", AGAIN) from error
 
 
 def truncated(why: str = "the file is cut off.") -> Unreadable:
-    return Unreadable("truncated", why, _AGAIN)
+    return Unreadable("truncated", why, AGAIN)
 
 
 def text(dataset: Dataset, keyword: str) -> str:
@@ -212,6 +214,21 @@ def _parsed(file: _Watched, stop_when: Any, wanted: Iterable[int]) -> FileDatase
     return dataset
 
 
+def _check_fragments(file: _Watched) -> None:
+    """Unreadable unless compressed voxels reach their delimiter. From the element's first byte on; nothing is read but lengths."""
+    file.seek(12, os.SEEK_CUR)  # tag, VR and length of the element
+    while True:
+        head = file.read(8)
+        if len(head) < 8 or file.tell() > file.size:
+            raise truncated("the file is cut off within its compressed voxels.")
+        group, element, length = struct.unpack("<HHI", head)
+        if (group, element) == (0xFFFE, 0xE0DD):
+            return
+        if (group, element) != (0xFFFE, 0xE000) or length == _UNDEFINED:
+            raise Unreadable("damaged", "its compressed voxels are damaged: where a piece should begin there is none.", AGAIN)
+        file.seek(length, os.SEEK_CUR)
+
+
 def _has_short_value(dataset: Dataset) -> bool:
     return any(
         isinstance(element, RawDataElement)
@@ -229,7 +246,7 @@ def _opened(path: Path) -> Iterator[_Watched]:
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable("not-a-file", "it is not a regular file.")
     if found.st_size == 0:
-        raise Unreadable("empty", "the file is empty.", _AGAIN)
+        raise Unreadable("empty", "the file is empty.", AGAIN)
     with open(path, "rb") as file:
         start = file.read(144)
         _check_look(start)

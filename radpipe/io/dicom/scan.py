@@ -10,10 +10,10 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from radpipe.io.dicom import enhanced, headers
+from radpipe.io.dicom import enhanced, headers, pixels
 from radpipe.io.dicom.geometry import Frame, same_orientation
 from radpipe.io.dicom.headers import Unreadable
 
@@ -59,7 +59,7 @@ class DicomFile:
     """One readable DICOM file, header only. relative : its path in the folder walked, as text that can be written anywhere.
 
     frames : of a CT, MR or PET, where each of its frames lies; empty for other classes.
-    deidentified : PatientIdentityRemoved is YES.
+    deidentified : PatientIdentityRemoved is YES. transfer_syntax : how the voxels are encoded.
     """
 
     path: Path
@@ -76,6 +76,7 @@ class DicomFile:
     n_frames: int
     deidentified: bool
     frames: tuple[Frame, ...] = ()
+    transfer_syntax: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,8 @@ def group(files: Iterable[DicomFile | Left]) -> Export:
     series: list[Series] = []
     by_series: dict[tuple[str, ...], list[DicomFile]] = defaultdict(list)
     for file in kept:
-        by_series[
-            (file.patient_id, file.study_uid, _series_name(file), file.modality, file.sop_class, file.frame_of_reference_uid)
-        ].append(file)
-    for (_, _, uid, _, sop_class, _), members in by_series.items():
+        by_series[(file.patient_id, _series_name(file), file.modality, file.sop_class, file.frame_of_reference_uid)].append(file)
+    for (_, uid, _, sop_class, _), members in by_series.items():
         if sop_class not in IMAGES:
             series.append(_series(uid, members, "", ()))
             continue
@@ -207,7 +206,7 @@ def _scanned(path: Path, relative: str) -> DicomFile | Left:
         kind = _KINDS.get(sop_class, f"an object of modality {modality or 'unknown'}")
         return Left(relative, f"it is {kind}; radpipe reads CT, MR and PET images and their regions.", "not-an-image")
     if sop_class in IMAGES and not has_pixels:
-        return Left(relative, "the file is cut off: it ends before its voxels begin.", "truncated")
+        return Left(relative, "it holds no voxels: the file is cut off, or only its header was exported.", "truncated")
     frame_uid = headers.text(dataset, "FrameOfReferenceUID")
     for item in headers.items(dataset, "ReferencedFrameOfReferenceSequence")[:1]:
         frame_uid = frame_uid or headers.text(item, "FrameOfReferenceUID")
@@ -226,6 +225,7 @@ def _scanned(path: Path, relative: str) -> DicomFile | Left:
         n_frames=max(headers.whole(dataset, "NumberOfFrames") or 1, 1),
         deidentified=headers.text(dataset, "PatientIdentityRemoved").upper() == "YES",
         frames=enhanced.frames_of(dataset) if sop_class in IMAGES else (),
+        transfer_syntax=pixels.transfer_syntax(dataset),
     )
 
 
