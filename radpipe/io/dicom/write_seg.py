@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from radpipe.core.image import Mask
-from radpipe.errors import ConfigError, FileProblem, GeometryError, RadpipeError
+from radpipe.errors import ConfigError, FileProblem, GeometryError
 from radpipe.io.dicom import headers
 from radpipe.io.dicom.headers import Unreadable
 from radpipe.io.files import write_bytes
@@ -69,50 +72,56 @@ def write_dicom_seg(
                 hint=f"Use 1 to {_LABEL_LENGTH} printable characters without a backslash.", case_id=case_id, path=path,
             )  # fmt: skip
     grid = next(iter(masks.values())).grid
-    stack = np.stack([mask.voxels for mask in masks.values()], axis=-1)
-    overlap = bool((stack.sum(axis=-1) > 1).any())
+    pixels = np.zeros(grid.shape, np.uint8 if len(masks) < 256 else np.uint16)
+    overlap = False
+    for number, mask in enumerate(masks.values(), start=1):
+        overlap |= bool(pixels[mask.voxels].any())
+        pixels[mask.voxels] = number
     if overlap and form == "LABELMAP":
         raise GeometryError("regions overlap, and a label map holds one a voxel.", hint="Write it as BINARY.", path=path)
-    pixels: np.ndarray = stack.astype(np.uint8)
-    if not overlap:
-        pixels = (stack * np.arange(1, len(masks) + 1)).sum(axis=-1).astype(np.uint8 if len(masks) < 256 else np.uint16)
+    if overlap:
+        pixels = np.stack([mask.voxels for mask in masks.values()], axis=-1).astype(np.uint8)
     direction = np.asarray(grid.direction).reshape(3, 3)
     positions = grid.world_mm(np.array([[plane, 0, 0] for plane in range(grid.shape[0])], float))
     spacing = grid.spacing_mm
+    sources = _sources(source, case_id)
     try:
-        segmentation = Segmentation(
-            source_images=_sources(source, case_id),
-            pixel_array=pixels,
-            segmentation_type=form,
-            segment_descriptions=[_segment(number, name, kind) for number, name in enumerate(masks, start=1)],
-            series_instance_uid=highdicom.UID(),
-            series_number=series_number,
-            sop_instance_uid=highdicom.UID(),
-            instance_number=1,
-            manufacturer="radpipe",
-            manufacturer_model_name="radpipe",
-            software_versions=version("radpipe"),
-            device_serial_number="0",
-            series_description=description,
-            content_label="RADPIPE",
-            pixel_measures=highdicom.PixelMeasuresSequence(
-                pixel_spacing=[_ds(spacing[1]), _ds(spacing[2])],
-                slice_thickness=_ds(spacing[0]),
-                spacing_between_slices=_ds(spacing[0]),
-            ),
-            plane_orientation=highdicom.PlaneOrientationSequence(
-                "PATIENT", [_ds(value) for value in (*direction[:, 0], *direction[:, 1])]
-            ),
-            plane_positions=[
-                highdicom.PlanePositionSequence("PATIENT", [_ds(value) for value in position]) for position in positions
-            ],
-            omit_empty_frames=True,
-        )
-    except RadpipeError:
-        raise
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # highdicom's remarks quote the patient's name
+            segmentation = Segmentation(
+                source_images=sources,
+                pixel_array=pixels,
+                segmentation_type=form,
+                segment_descriptions=[_segment(number, name, kind) for number, name in enumerate(masks, start=1)],
+                series_instance_uid=highdicom.UID(),
+                series_number=series_number,
+                sop_instance_uid=highdicom.UID(),
+                instance_number=1,
+                manufacturer="radpipe",
+                manufacturer_model_name="radpipe",
+                software_versions=version("radpipe"),
+                device_serial_number="0",
+                series_description=description,
+                content_label="RADPIPE",
+                pixel_measures=highdicom.PixelMeasuresSequence(
+                    pixel_spacing=[_ds(spacing[1]), _ds(spacing[2])],
+                    slice_thickness=_ds(spacing[0]),
+                    spacing_between_slices=_ds(spacing[0]),
+                ),
+                plane_orientation=highdicom.PlaneOrientationSequence(
+                    "PATIENT", [_ds(value) for value in (*direction[:, 0], *direction[:, 1])]
+                ),
+                plane_positions=[
+                    highdicom.PlanePositionSequence("PATIENT", [_ds(value) for value in position]) for position in positions
+                ],
+                omit_empty_frames=True,
+            )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # highdicom's own words may quote the header; of them only the names of elements are passed on.
+        lacking = [word for word in re.findall(r"\w+", str(error)) if tag_for_keyword(word) is not None]
+        named = f"; it is about {', '.join(dict.fromkeys(lacking))}" if lacking else ""
         raise FileProblem(
-            f"highdicom cannot make a segmentation of the series {source.uid} ({type(error).__name__}: {str(error)[:200]}).",
+            f"highdicom cannot make a segmentation of the series {source.uid} ({type(error).__name__}{named}).",
             hint="Write NIfTI masks, or give the series as it was exported.", case_id=case_id, path=source.files[0].path,
         ) from error  # fmt: skip
     buffer = io.BytesIO()
@@ -129,7 +138,7 @@ def _ds(value: float) -> float:
 
 def _sources(source: Series, case_id: str) -> list[Dataset]:
     """Headers of the series' files, in the order of its slices."""
-    found = []
+    found: list[Dataset] = []
     order = dict.fromkeys(file for file, _ in source.chosen) or range(len(source.files))
     for place in order:
         file = source.files[place]
