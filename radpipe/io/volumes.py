@@ -1,4 +1,4 @@
-"""Volume files <-> Image and Mask: NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha).
+"""Volume files <-> Image and Mask: NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha). (DICOM series: :mod:`radpipe.io.dicom`.)
 
 ITK decodes, but only what was checked first: it reads a truncated file as zeros, turns NaN in NIfTI into zeros, and fills a
 MetaImage that it cannot unpack with whatever lay in memory, all without an error. So the header is judged here, the bytes are
@@ -94,8 +94,21 @@ def read_image(
 ) -> Image:
     """An image in the dtype it came in (scaled NIfTI: float). FileProblem where the file cannot be trusted; see the module.
 
+    A folder, or a file, of DICOM that holds one image series is read too: its unit is its own, and another one is refused.
     unit : "HU", "SUV" or "arbitrary"; files do not say. Memory: one volume; reading takes a second pass over the bytes.
     """
+    if _is_dicom(path):
+        from radpipe.io.dicom.series import read_path  # here: NIfTI must not pay for pydicom
+
+        image = read_path(Path(path), case_id=case_id)
+        if unit not in ("arbitrary", image.unit):
+            raise FileProblem(
+                f"its values are {image.unit}, and {unit} is expected.",
+                hint="Correct the modality in the manifest, or the path.",
+                case_id=case_id,
+                path=path,
+            )
+        return image
     with _problems_of(path, case_id):
         grid, voxels = _read(Path(path), max_bytes)
         return Image(grid, voxels, unit)
@@ -156,6 +169,10 @@ def read_label_layers(
 
 def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
     """Grid and stored dtype, from the header alone: whether the voxels are all there is not looked at."""
+    if _is_dicom(path):
+        from radpipe.io.dicom.series import read_path_header
+
+        return Header(*read_path_header(Path(path), case_id=case_id))
     with _problems_of(path, case_id):
         form = _format(Path(path))
         with _opened(Path(path), form) as stream:
@@ -243,6 +260,20 @@ def _read(path: Path, max_bytes: int, *, vector: bool = False) -> tuple[Grid, Vo
 
 def _gib(count: int) -> str:
     return f"{count / 2**30:.3g} GiB"
+
+
+def _is_dicom(path: str | os.PathLike[str]) -> bool:
+    """A folder, or a file that says at byte 128 that it is DICOM; a name that says it is a volume is believed."""
+    name = str(path).lower()
+    if name.endswith(SUFFIXES) or "\0" in name:
+        return False
+    try:
+        if os.path.isdir(path):
+            return True
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except (OSError, UnicodeEncodeError):
+        return False  # what is wrong with it is said where it is opened
 
 
 def _format(path: Path) -> _Format:

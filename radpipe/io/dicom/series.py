@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from radpipe.core.grid import Grid
 from radpipe.core.image import UNITS, Image
-from radpipe.errors import CohortError
+from radpipe.errors import CohortError, FileProblem
 from radpipe.io.dicom import enhanced, geometry, headers, pixels
 from radpipe.io.dicom import suv as uptake
 from radpipe.io.dicom.geometry import Frame, Stack
@@ -74,23 +74,38 @@ def choose(
     )
 
 
-def read_path(path: Path, *, unit: str = "", case_id: str = "") -> Image:
-    """The image that a folder or a file of DICOM holds: one series, or CohortError with what is there. unit : overrides."""
+def read_path(path: Path, *, case_id: str = "") -> Image:
+    """The image that a folder or a file of DICOM holds; FileProblem with a list of what is there unless it is one series."""
+    return read_series(_only_series(path, case_id), case_id=case_id)
+
+
+def read_path_header(path: Path, *, case_id: str = "") -> tuple[Grid, str]:
+    """Its grid and the dtype it will have: int16 (int32 where that does not hold its values) or float32."""
+    series = _only_series(path, case_id)
+    frames = _frames(series)
+    slopes, intercepts = (np.array([getattr(frame, name) for frame in frames]) for name in ("slope", "intercept"))
+    whole = series.modality != "PET" and _whole(slopes) and _whole(intercepts)
+    return _stack(series, "refuse", case_id).grid, "int16" if whole else "float32"
+
+
+def _only_series(path: Path, case_id: str) -> Series:
     if path.is_dir():
         export = scan_folder(path)
     else:
         found = scan_file(path, path.parent)
-        if isinstance(found, Left):
-            with _told(path, case_id):
+        with _told(path, case_id):
+            if isinstance(found, Left):
                 raise Unreadable(found.what, found.why)
         export = group([found])
     try:
-        series = choose(export)
+        return choose(export)
     except CohortError as error:
-        hint = f"{error.hint} To sort a whole export into cases: radpipe ingest {path.name} --out COHORT."
-        raise CohortError(error.problem, hint=hint, case_id=case_id, path=path) from error
-    image = read_series(series, case_id=case_id)
-    return Image(image.grid, image.voxels, unit or image.unit)
+        raise FileProblem(
+            error.problem,
+            hint=f"Give a folder with one series, or sort the export into cases: radpipe ingest {path.name} --out COHORT.",
+            case_id=case_id,
+            path=path,
+        ) from error
 
 
 def frame_positions(series: Series, *, uneven: Uneven = "refuse", case_id: str = "") -> SliceIndex:
@@ -309,6 +324,6 @@ def _resampled(slices: Volume, placed: Stack, frame: Frame) -> Volume:
 def _why_left(export: Export) -> str:
     if not export.left:
         return ""
-    first = export.left[0]
+    first = next((left for left in export.left if left.what != "not-dicom"), export.left[0])
     more = f" (and {len(export.left) - 1} more)" if len(export.left) > 1 else ""
     return f" {first.relative}: {first.why.rstrip('.')}{more}."
