@@ -15,6 +15,7 @@ from radpipe.errors import RadpipeError
 COMMANDS = {
     "run": ("radpipe.cli.run:run", "The whole flow, from scans and outcomes to a report."),
     "stage": ("radpipe.cli.run:stage", "One stage of the flow."),
+    "ingest": ("radpipe.cli.ingest:ingest", "A hospital's export (DICOM, NIfTI, NRRD) to a cohort of images and masks."),
     "init": ("radpipe.cli.init:init", "Look at a folder of images and masks; write a manifest and a workflow to start from."),
     "extract": (
         "radpipe.cli.extract:extract",

@@ -11,6 +11,7 @@ from radpipe.intake.pairing import ImageFacts, Pair, RegionFacts
 from radpipe.intake.region_names import RegionMap
 from radpipe.intake.safe_names import distinct_names, safe_part
 
+NOT_IN_MAP = "its name is not in the region map"
 Source = tuple[str, int]  # key of a file of regions, number of a region in it
 
 
@@ -68,8 +69,7 @@ def name_cases(
             name = names[number]
             meant = name if region_map is None else region_map.canonical(name)
             if meant is None:
-                why = "its name is not in the region map"
-                left.append(LeftRegion(pair.image, ((pair.region, number),), (name,), "", why))
+                left.append(LeftRegion(pair.image, ((pair.region, number),), (name,), "", NOT_IN_MAP))
                 continue
             folded = meant.casefold() if region_map is None else meant
             on_image[pair.image][folded].append((pair, number, meant))

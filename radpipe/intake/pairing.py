@@ -44,11 +44,13 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class RoiFacts:
-    """A region of a file, not yet on a grid. frame : FrameOfReferenceUID of its positions; "" where it names none."""
+    """A region of a file, not yet on a grid. number : its place in the file, from 0. frame : FrameOfReferenceUID of its
+    positions; "" where it names none. drawn : False where it has a name only."""
 
     number: int
     name: str
     frame: str
+    drawn: bool = True
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,7 @@ def _transfers(
         there[pair.image] |= {names[pair.region, roi] for roi in pair.rois}
     # A region that could not be put on the image it was drawn on is not carried to another.
     good = {(pair.region, roi) for pair in own for roi in pair.rois}
+    empty = {(region.key, roi.number) for region in regions for roi in region.rois if not roi.drawn}
     pairs = []
     for image in images:
         if image.key in placed and transfer == "auto":
@@ -218,7 +221,9 @@ def _transfers(
                 wanted = tuple(
                     roi
                     for roi in rois
-                    if names[region.key, roi] not in there[image.key] and (not mine or (region.key, roi) in good)
+                    if names[region.key, roi] not in there[image.key]
+                    and (region.key, roi) not in empty
+                    and (not mine or (region.key, roi) in good)
                 )
                 # The contours may have a frame of their own that only their slices tie to the image they were drawn on.
                 start = mine[0].frame if mine and frame != image.frame and _tied(region, mine[0], own) else frame
