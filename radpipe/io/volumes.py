@@ -97,7 +97,7 @@ def read_image(
     A folder, or a file, of DICOM that holds one image series is read too: its unit is its own, and another one is refused.
     unit : "HU", "SUV" or "arbitrary"; files do not say. Memory: one volume; reading takes a second pass over the bytes.
     """
-    if _is_dicom(path):
+    if is_dicom(path):
         from radpipe.io.dicom.series import read_path  # here: NIfTI must not pay for pydicom
 
         image = read_path(Path(path), case_id=case_id)
@@ -169,7 +169,7 @@ def read_label_layers(
 
 def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
     """Grid and stored dtype, from the header alone: whether the voxels are all there is not looked at."""
-    if _is_dicom(path):
+    if is_dicom(path):
         from radpipe.io.dicom.series import read_path_header
 
         return Header(*read_path_header(Path(path), case_id=case_id))
@@ -262,7 +262,7 @@ def _gib(count: int) -> str:
     return f"{count / 2**30:.3g} GiB"
 
 
-def _is_dicom(path: str | os.PathLike[str]) -> bool:
+def is_dicom(path: str | os.PathLike[str]) -> bool:
     """A folder, or a file that says at byte 128 that it is DICOM; a name that says it is a volume is believed."""
     name = str(path).lower()
     if name.endswith(SUFFIXES) or "\0" in name:

@@ -18,7 +18,7 @@ _IDS = ("case_id", "ID", "Patient", "PatientID", "patient_id")
 @dataclass(frozen=True)
 class TableCase:
     """One row. case_id : for people; need not be unique. row : line of the file (1 where there is no file). image, mask :
-    paths that can be opened. label, label_channel : None for the settings' own. cells : the file's own columns, as written."""
+    paths that can be opened. label, label_channel : None for the settings' own. roi : the region of an RTSTRUCT or SEG file. cells : the file's own columns, as written."""
 
     case_id: str
     row: int
@@ -27,6 +27,7 @@ class TableCase:
     label: int | None = None
     label_channel: int | None = None
     modality: str = ""
+    roi: str = ""
     cells: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,10 +67,10 @@ def read_cases(path: Path) -> TableCases:
     return TableCases(columns, tuple(cases), problems, named)
 
 
-def single_case(image: Path, mask: Path) -> TableCases:
+def single_case(image: Path, mask: Path, roi: str = "") -> TableCases:
     """One image and its mask, named on the command line."""
-    cells = {"image_path": str(image), "mask_path": str(mask)}
-    return TableCases(tuple(cells), (TableCase(image.name, 1, image, mask, cells=cells),), {}, _RADPIPE)
+    cells = {"image_path": str(image), "mask_path": str(mask)} | ({"roi": roi} if roi else {})
+    return TableCases(tuple(cells), (TableCase(image.name, 1, image, mask, roi=roi, cells=cells),), {}, _RADPIPE)
 
 
 def _named(columns: tuple[str, ...], path: Path) -> dict[str, str]:
@@ -134,6 +135,7 @@ def _case(
         label=whole("label", 1),
         label_channel=whole("label_channel", 0),
         modality=cells.get("modality", "").upper(),
+        roi=cells.get("roi", ""),
         cells=cells,
     )
     if not faults:
