@@ -18,7 +18,9 @@ _IDS = ("case_id", "ID", "Patient", "PatientID", "patient_id")
 @dataclass(frozen=True)
 class TableCase:
     """One row. case_id : for people; need not be unique. row : line of the file (1 where there is no file). image, mask :
-    paths that can be opened. label, label_channel : None for the settings' own. roi : the region of an RTSTRUCT or SEG file. cells : the file's own columns, as written."""
+    paths that can be opened. label, label_channel : None for the settings' own.
+    roi : the region of an RTSTRUCT or SEG file.
+    cells : the file's own columns, as written."""
 
     case_id: str
     row: int
