@@ -79,6 +79,11 @@ class Finding:
         if self.check not in CHECKS or self.severity not in SEVERITIES:
             raise ValueError(f"no such check or severity: {self.check}, {self.severity}")
 
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """The same thing said of the same file is one finding."""
+        return self.check, self.case_id, self.file, self.what
+
     def about(self, case_id: str, file: str = "") -> Finding:
         """With the case, and the file where none is named yet."""
         return replace(self, case_id=self.case_id or case_id, file=self.file or file)
@@ -100,7 +105,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Worst first, then by case as they came; the same finding once."""
     kept: dict[tuple[str, ...], Finding] = {}
     for item in findings:
-        kept.setdefault((item.check, item.case_id, item.file, item.what), item)
+        kept.setdefault(item.identity, item)
     return sorted(kept.values(), key=lambda item: SEVERITIES.index(item.severity))
 
 

@@ -21,6 +21,8 @@ from radpipe.typing import FloatArray, IntArray, Volume
 ROUNDING = 0.05
 """Of a voxel, anywhere in the volume. Cosines written with four decimals and spacings with four digits stay below it over 500
 voxels; half a voxel, the commonest real shift, is ten times as much."""
+ACCEPTED = 1e-4
+"""radpipe's own tolerance (radpipe.features.grids.TOLERANCE), in voxels and in cosines."""
 EXACT = 1e-6
 """PyRadiomics' own tolerance, in voxels and in cosines."""
 AXES = ("x", "y", "z")
@@ -121,7 +123,7 @@ def attributes(image: Grid, mask: Grid) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def geometry_findings(image: Grid, mask: Grid, *, accepted: float = 1e-4) -> list[Finding]:
+def geometry_findings(image: Grid, mask: Grid, *, accepted: float = ACCEPTED) -> list[Finding]:
     """What is wrong between the two grids; empty where nothing is. accepted : radpipe's own tolerance, in voxels and cosines.
 
     A repair that is named here is safe as far as headers can tell; the voxels have their say in :func:`confirm`.

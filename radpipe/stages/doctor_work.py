@@ -12,7 +12,6 @@ import numpy as np
 from radpipe.core.grid import Grid, grid_differences
 from radpipe.core.image import UNITS, Image, Mask
 from radpipe.errors import EmptyRoiError, RadpipeError
-from radpipe.features.grids import TOLERANCE
 from radpipe.intake import cohort_faults, voxel_faults
 from radpipe.intake.discretisation_advice import occupied_levels
 from radpipe.intake.findings import Finding, Place
@@ -45,7 +44,11 @@ def examine_case(payload: Payload, folder: Path) -> Row:
         own = voxel_faults.label_findings(counts, wanted, given=payload["label"] is not None)
         findings += [item.about(case_id, str(mask_path)) for item in own]
     if image is not None:
-        row["image"] = {"grid": asdict(image.grid), "key": _key(image.voxels.astype("<f4")), "facts": voxel_faults.image_facts(image)}
+        row["image"] = {
+            "grid": asdict(image.grid),
+            "key": _key(image.voxels.astype("<f4")),
+            "facts": voxel_faults.image_facts(image),
+        }
     given = labels.region(wanted) if labels is not None and str(wanted) in row["mask"]["labels"] else None
     geometry: list[Finding] = []
     if image is not None and labels is not None:
@@ -53,6 +56,7 @@ def examine_case(payload: Payload, folder: Path) -> Row:
         geometry = [confirm(item, image.grid, labels.grid, labels.voxels) for item in geometry_findings(image.grid, labels.grid)]
         geometry += _spaces(image_path, mask_path)
         findings += [item.about(case_id, str(mask_path)) for item in geometry]
+        findings += [Finding.from_json(item) for item in payload["frames"]]
     if given is not None:
         row["region"] = {"key": _key(np.packbits(given.voxels), given.voxels.shape), **_size(given)}
         if image is None:
@@ -89,9 +93,7 @@ def examine_case(payload: Payload, folder: Path) -> Row:
 
 def compare_regions(payload: Payload, folder: Path) -> Row:
     """The regions of one lesion of one patient on several modalities. payload : group, modality -> list of cases."""
-    group = {
-        modality: [cohort_faults.Examined(**case) for case in cases] for modality, cases in payload["group"].items()
-    }
+    group = {modality: [cohort_faults.Examined(**case) for case in cases] for modality, cases in payload["group"].items()}
     masks = {
         modality: [
             read_label_map(case.mask_file, label_channel=channel, case_id=case.case_id).region(case.label, case_id=case.case_id)
@@ -113,7 +115,9 @@ def compare_regions(payload: Payload, folder: Path) -> Row:
         if own is not None:
             at = voxel_faults.widest(own.voxels)
             shown = finding_slice(item.case_id, image, own, other, at.axis, at.index, modality=case.modality)
-            pictures[str(place)] = _keep(slices, place, shown, f"solid: region on {item.details['at']}, dashed: on {item.details['other']}")
+            pictures[str(place)] = _keep(
+                slices, place, shown, f"solid: region on {item.details['at']}, dashed: on {item.details['other']}"
+            )
     _save(slices, folder)
     rows = [{"pair": list(pair), **asdict(found)} for pair, found in overlaps.items()]
     return {"findings": [item.as_json() for item in findings], "pictures": pictures, "overlaps": rows}
@@ -179,7 +183,7 @@ def _on_image(image: Image, given: Mask, geometry: list[Finding]) -> tuple[Mask 
     """(where the mask's header puts the region, where it would lie with the image's header): the second only where they differ."""
     place = lattice(image.grid, given.grid)
     second = None
-    if geometry and given.grid.shape == image.grid.shape and grid_differences(image.grid, given.grid, TOLERANCE):
+    if geometry and given.grid.shape == image.grid.shape and grid_differences(image.grid, given.grid):
         second = Mask(image.grid, given.voxels)
     if place is not None:
         voxels, _ = on_image(given.voxels, place, image.grid.shape)
