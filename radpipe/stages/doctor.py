@@ -26,7 +26,7 @@ from radpipe.errors import CohortError, FileProblem, RadpipeError, RunError
 from radpipe.intake import cohort_faults, discretisation_advice, repairs
 from radpipe.intake.cohort_faults import Examined
 from radpipe.intake.discretisation_advice import Advice, RegionLevels
-from radpipe.intake.findings import Finding, in_order, table_rows
+from radpipe.intake.findings import CHECKS, Finding, in_order, table_rows
 from radpipe.intake.geometry_faults import attributes, geometry_findings
 from radpipe.intake.safe_names import distinct_names
 from radpipe.intake.voxel_faults import count_labels
@@ -178,9 +178,27 @@ def write(report: Report, out: Path) -> None:
     write_rows(out / "discretisation.csv", discretisation_advice.COLUMNS, [row for one in report.advice for row in one.rows])
     for one in report.advice:
         text = f"# {one.reason}\n" + yaml.safe_dump(discretisation_advice.params(one), sort_keys=False)
-        write_bytes(out / f"params_{one.modality or 'any'}.yaml", text.encode())
-    shown = [replace(item, file=_shown(item.file, base)) for item in report.findings]
-    write_bytes(out / "doctor.html", render(replace(report, findings=shown)).encode())
+        write_bytes(out / _params_name(one), text.encode())
+    shown = [{**asdict(replace(item, place=None)), "file": _shown(item.file, base)} for item in report.findings]
+    page = render(
+        name=report.source.parent.absolute().name if report.source.name == "manifest.csv" else report.source.name,
+        cases=report.rows, findings=shown, pictures=report.pictures, advice=[_advised(one) for one in report.advice],
+        overlaps=report.overlaps, repairs=report.repaired, meanings=CHECKS, safe=repairs.SAFE, refused=repairs.REFUSED,
+    )  # fmt: skip
+    write_bytes(out / "doctor.html", page.encode())
+
+
+def _advised(one: Advice) -> dict[str, Any]:
+    (name, value), *_ = one.setting.items()
+    return {
+        "title": one.modality or "Modality not given", "unit": "" if one.unit == "arbitrary" else one.unit, "reason": one.reason,
+        "setting": f"{name} {value:g}", "rows": one.rows, "file": _params_name(one), "few": discretisation_advice.FEW,
+        "many": discretisation_advice.MANY,
+    }  # fmt: skip
+
+
+def _params_name(one: Advice) -> str:
+    return f"params_{one.modality or 'any'}.yaml"
 
 
 def prepare(out: Path, *, empty: bool) -> None:
