@@ -65,8 +65,10 @@ INTAKE = (
     "radpipe.preprocessing.resample",
     "radpipe.report.overlay",
 )
+DOCTOR = ("numpy", "radpipe.stages.doctor_work")  # no kernels: a look at a cohort starts at once
 KINDS: dict[str, tuple[str, ...]] = {
     "bare": (),
+    "doctor": DOCTOR,
     "intake": INTAKE,
     "light": LIGHT,
     "torch": (*LIGHT, *TORCH),
