@@ -145,10 +145,10 @@ def ingest(
 def close(done: Ingested, out: Path, began: float) -> int:
     """The last lines and the exit status."""
     from radpipe.intake.cases import NOT_IN_MAP
-    from radpipe.intake.ingest_table import left_in_words
+    from radpipe.intake.ingest_table import LEFT, file_rows, left_in_words
 
     left = left_in_words(done.items)
-    files = sum(len(item.files) for item in done.items if not item.used)
+    files = sum(row["status"] == LEFT for row in file_rows(done.items))
     if files:
         click.echo(f"left {files} of {done.files} files ({out / 'ingest.csv'} says each):")
         for line in left[:_SHOWN]:

@@ -57,17 +57,19 @@ def is_fault(what: str, file: str) -> bool:
 
 
 def item_rows(items: Iterable[Item]) -> list[dict[str, Any]]:
-    """One row an item (ITEM_COLUMNS)."""
+    """One row an item (ITEM_COLUMNS). A file that two items share is counted with one of them, a used one before others."""
+    items = list(items)
+    owner = {file: item for item in sorted(items, key=lambda item: item.used) for file in reversed(item.files)}
     rows = []
     for item in items:
-        count = len(item.files)
+        count = sum(owner[file] is item for file in item.files)
         rows.append(
             {
                 "item": item.item, "patient_id": item.patient_id, "modality": item.modality, "series_number": item.series_number,
                 "series_description": item.series_description, "series_uid": item.series_uid,
-                "file": item.files[0] if count == 1 else common_folder(item.files), "files": count,
+                "file": item.files[0] if len(item.files) == 1 else common_folder(item.files), "files": count,
                 "files_used": count if item.used else 0, "files_left": 0 if item.used else count,
-                "status": USED if item.used else LEFT, "cases": " ".join(item.cases), "why": item.why,
+                "status": USED if item.used else LEFT, "cases": " ".join(item.cases), "why": item.why.rstrip("."),
             }
         )  # fmt: skip
     return rows
@@ -83,7 +85,7 @@ def file_rows(items: Iterable[Item]) -> list[dict[str, Any]]:
                 "status": USED if item.used else LEFT,
                 "item": item.item,
                 "series_uid": item.series_uid,
-                "why": item.why,
+                "why": item.why.rstrip("."),
             }
             found.setdefault(file, row)
     return [found[file] for file in sorted(found)]
@@ -103,9 +105,9 @@ def check_all_there(files: Sequence[Mapping[str, Any]], walked: Iterable[str]) -
 def left_in_words(items: Iterable[Item]) -> list[str]:
     """Why files were left, the commonest reason first: '12 files: no region refers to it'."""
     counts: dict[str, int] = defaultdict(int)
-    for item in items:
-        if not item.used:
-            counts[item.why.rstrip(".")] += len(item.files)
+    for row in file_rows(items):
+        if row["status"] == LEFT:
+            counts[row["why"]] += 1
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return [f"{count} file{'s' if count != 1 else ''}: {why}" for why, count in ordered]
 

@@ -162,15 +162,20 @@ def pair_regions(
 
 
 def _homes(region: RegionFacts, images: Sequence[ImageFacts]) -> tuple[list[ImageFacts], bool]:
-    """The images it refers to; and whether by their very slices, which says more than the series' UID."""
-    by_slices = [image for image in images if image.slices & region.slices]
-    if by_slices:
-        return by_slices, True
-    return [image for image in images if image.uid in region.series], False
+    """The images it refers to; and whether its contours name their very slices.
+
+    The series that it names goes first: copies of a series may keep the UIDs of its slices. Of a series in several parts the
+    slices tell which is meant; and they tell the series where the one that is named is not there.
+    """
+    by_series = [image for image in images if image.uid in region.series]
+    by_slices = [image for image in by_series or images if image.slices & region.slices]
+    return (by_slices, True) if by_slices else (by_series, False)
 
 
 def _own(region: RegionFacts, home: ImageFacts, by_slices: bool, link: LinkOf) -> tuple[list[Pair], list[Unpaired]]:
-    refers = f"refers to this series{' by its slices' if by_slices else ''}"
+    refers = "refers to this series"
+    if home.uid not in region.series:
+        refers = "its contours name slices of this series"
     pairs, refused = [], []
     for frame, rois in _by_frame(region.rois):
         transform = None

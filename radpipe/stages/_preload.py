@@ -22,8 +22,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-# intake: what reading an export needs; without the features' kernels. light: what checking, preparing and extracting a case needs; about 1.3 CPU seconds. torch: what learning needs on
-# top, 2.5 more. monai: what segmentation and MONAI's networks need on top of that, 2.5 more.
+# intake: what reading an export needs. light: what checking, preparing and extracting a case needs; about 1.3 CPU seconds.
+# torch: what learning needs on top, 2.5 more. monai: what segmentation and MONAI's networks need on top of that, 2.5 more.
 LIGHT = (
     "numpy",
     "pandas",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -129,7 +129,7 @@ class _Regions:
 
 def ingest(
     folder: Path, out: Path, options: Options, *, outcomes: Outcomes | None = None, workers: int | None = None,
-    scheduler: str = "local", limits: Limits = Limits(), progress: Progress | None = None, redo: bool = False,
+    scheduler: str = "local", limits: Limits | None = None, progress: Progress | None = None, redo: bool = False,
 ) -> Ingested:  # fmt: skip
     """The export under ``folder`` as a cohort in ``out``. What is wrong with a file is a row of its failures.
 
@@ -151,7 +151,7 @@ def ingest(
 
 
 def list_rois(
-    folder: Path, out: Path, options: Options, *, workers: int | None = None, scheduler: str = "local", limits: Limits = Limits(),
+    folder: Path, out: Path, options: Options, *, workers: int | None = None, scheduler: str = "local", limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> tuple[list[dict[str, Any]], Ingested, bool]:  # fmt: skip
     """(the census of region names, what was met on the way, whether the alias file is new). Writes rois.csv and roi_map.yaml.
@@ -192,13 +192,14 @@ class _Work:
     """One ingest: what was met, what is paired, what became of it."""
 
     def __init__(
-        self, folder: Path, cohort: CohortFolder, options: Options, workers: int | None, scheduler: str, limits: Limits,
+        self, folder: Path, cohort: CohortFolder, options: Options, workers: int | None, scheduler: str, limits: Limits | None,
         progress: Progress | None,
     ) -> None:  # fmt: skip
         from radpipe.stages._progress import Progress
 
         self.folder, self.cohort, self.options = folder.resolve(), cohort, options
         self.progress = progress or Progress(quiet=True)
+        limits = limits or Limits()
         self.pool = Pool(
             workers or "auto", scheduler=scheduler, memory_mb=limits.memory_mb, timeout_s=limits.timeout_s, log=cohort.log
         )
@@ -405,7 +406,7 @@ class _Work:
             mine = self.regions[one.region]
             mine.item.why = mine.item.why or one.why
             if one.fault:
-                facts = {"error": "geometry", "problem": _sentence(one.why), "hint": one.hint}
+                facts = {"error": "cohort", "problem": _sentence(one.why), "hint": one.hint}
                 self._fail(_file_case(mine), mine.relative, mine.item.item, facts)
 
     def _left_out(self, image: ImageFacts) -> str:
@@ -534,7 +535,6 @@ class _Work:
     def _made(self, cases: Sequence[CaseFacts]) -> tuple[list[CaseFacts], list[dict[str, Any]]]:
         """Cases whose image and mask are there; and a row for every region of every case."""
         made, rows = [], []
-        failed_images: set[str] = set()
         for case in cases:
             image = self.images[case.image]
             whole = True
@@ -557,8 +557,7 @@ class _Work:
                     regions.item.why = regions.item.why or _plain(facts["problem"])
                 elif image.failure is not None:
                     image.item.why = _plain(facts["problem"])
-                    if case.image not in failed_images:
-                        failed_images.add(case.image)
+                    regions.item.why = regions.item.why or "the image it belongs to could not be read"
                     self._fail(case.case_id, self._where(facts, image), image.item.item, facts)
                 else:
                     regions.item.why = regions.item.why or _plain(facts["problem"])
