@@ -19,7 +19,19 @@ _REPEAT = Column("repeat", "int64", "repeat of the cross-validation, from 0; -1 
 _FOLD = Column("fold", "int64", "outer fold within the repeat, from 0; -1 where the row holds for all folds")
 ROLES = ("train", "selection", "test")
 MASK_SOURCES = ("given", "predicted")
-STAGES = ("cohort", "preprocess", "segment", "extract", "habitats", "select", "train", "evaluate", "compare", "report")
+STAGES = (
+    "cohort",
+    "preprocess",
+    "segment",
+    "extract",
+    "habitats",
+    "patients",
+    "select",
+    "train",
+    "evaluate",
+    "compare",
+    "report",
+)
 
 COHORT = Schema(
     "cohort",
@@ -128,6 +140,16 @@ FEATURE_DICTIONARY = Schema(
             nullable=True,
         ),
         Column("settings_key", "string", "first 16 digits of the SHA-256 of the extraction settings"),
+        Column(
+            "modality", "string", "block of a patient's row that the column belongs to; empty for a region's own", optional=True
+        ),
+        Column(
+            "aggregation",
+            "string",
+            "how a patient's value comes from the regions'; empty for a region's own",
+            allowed=("primary", "largest", "sum", "weighted_mean", ""),
+            optional=True,
+        ),
     ),
     ("name",),
 )
@@ -147,7 +169,8 @@ UNDEFINED = Schema(
             "reason",
             "string",
             "code: one-intensity, one-level, no-neighbours, no-difference, response-undefined, zero-divisor; of maps: flat-map, "
-            "map-undefined, map-no-neighbours; of habitats: habitat-absent, no-such-habitat, no-habitats",
+            "map-undefined, map-no-neighbours; of habitats: habitat-absent, no-such-habitat, no-habitats; of patients: block-missing, "
+            "no-primary, no-such-region, region-failed, several-primary, region-twice, several-images, not-of-this-region",
         ),
         Column("meaning", "string", "the reason in words"),
     ),
@@ -202,6 +225,46 @@ HABITAT_CHOICE = Schema(
         Column("chosen", "bool", "whether this number was taken"),
     ),
     ("repeat", "fold", "k"),
+)
+PATIENTS = Schema(
+    "patients",
+    "The patients as the models see them, one row each, where a workflow makes one row of several regions or modalities.",
+    (
+        Column("patient_id", "string", "the patient"),
+        Column("case_id", "string", "the region that stands for the patient: its image is seen, and predictions bear its id"),
+        Column("blocks", "string", "modalities with a value, separated by spaces, in the workflow's order"),
+        Column("regions", "int64", "regions that have a part in the row"),
+        Column("volume_ml", "float64", "of the regions of the first modality that have a part", "ml"),
+    ),
+    ("patient_id",),
+)
+PATIENT_REGIONS = Schema(
+    "patient_regions",
+    "Every region of those patients, and what part it has in the patient's row.",
+    (
+        _CASE,
+        Column("patient_id", "string", "the patient"),
+        Column("block", "string", "block of columns it belongs to: its modality, or what patients.block of the workflow names"),
+        Column("roi", "string", "the region's name; empty where the manifest gives none"),
+        Column(
+            "volume_ml",
+            "float64",
+            "voxels of the region times voxel volume; empty where it could not be measured",
+            "ml",
+            nullable=True,
+        ),
+        Column("used", "bool", "whether it has a part"),
+        Column("weight", "float64", "in the mean over regions; 1 in a sum and where one region is taken, 0 where it has no part"),
+    ),
+    ("case_id",),
+)
+PATIENT_FEATURES = Schema(
+    "patient_features",
+    "One row a patient; columns are named <block>__<imageType>_<class>_<Feature>, as PET__original_glcm_JointEntropy.",
+    (Column("patient_id", "string", "the patient"), Column("case_id", "string", "the region that stands for the patient")),
+    ("patient_id",),
+    extra="float64",
+    extra_named="features; see the feature dictionary",
 )
 MASK_AGREEMENT = Schema(
     "mask_agreement",
@@ -349,6 +412,7 @@ SCHEMAS = {
     schema.name: schema
     for schema in (
         *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
+        PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
         MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES, DOCTOR_FINDINGS,
     )
 }  # fmt: skip
