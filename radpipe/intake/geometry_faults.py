@@ -128,13 +128,14 @@ def geometry_findings(image: Grid, mask: Grid, *, accepted: float = ACCEPTED) ->
 
     A repair that is named here is safe as far as headers can tell; the voxels have their say in :func:`confirm`.
     """
-    place = lattice(image, mask)
+    place, order = lattice(image, mask), _order(image, mask)
+    if image.shape != mask.shape and sorted(image.shape) == sorted(mask.shape) and order is not None:
+        # Sizes exchanged, from the same first voxel on: no crop gives that.
+        alike = (np.abs(order) == np.eye(3)).all()
+        if alike and (place is None or (place.plain and not place.start.any())):
+            return [_saved_in_other_order(image, mask)]
     if place is not None:
         return _on_lattice(image, mask, place, accepted)
-    if sorted(image.shape) == sorted(mask.shape) and image.shape != mask.shape and _order(image, mask) is not None:
-        order = _order(image, mask)
-        if order is not None and (np.abs(order) == np.eye(3)).all():
-            return [_saved_in_other_order(image, mask)]
     return _off_lattice(image, mask)
 
 
