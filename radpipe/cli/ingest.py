@@ -111,7 +111,6 @@ def ingest(
     from radpipe.io.mapping import read_mapping
     from radpipe.stages import ingest as stage
     from radpipe.stages._progress import Progress
-    from radpipe.stages.tabulate import Limits
 
     began = time.monotonic()
     if (outcomes is None) != (id_column is None):
@@ -125,7 +124,7 @@ def ingest(
         region_map=parse_region_map(read_mapping(roi_map), roi_map) if roi_map else None, merge=merge_rois,
     )  # fmt: skip
     how: dict[str, Any] = {
-        "workers": workers, "scheduler": scheduler, "limits": Limits(case_memory_mb, case_timeout_s), "progress": Progress(quiet=quiet),
+        "workers": workers, "scheduler": scheduler, "limits": stage.Limits(case_memory_mb, case_timeout_s), "progress": Progress(quiet=quiet),
     }  # fmt: skip
     if list_rois:
         rows, met, new = stage.list_rois(folder, out, options, **how)

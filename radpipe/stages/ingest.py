@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radpipe.cohort.initialise import VOLUME_SUFFIXES, guess_pairs
-from radpipe.core.intake_tables import OUTCOME_CELLS, OUTCOME_IDS
 from radpipe.core.keys import content_key
 from radpipe.errors import ConfigError, FileProblem, GeometryError, RadpipeError, RunError
 from radpipe.intake import ingest_table
@@ -38,7 +37,6 @@ from radpipe.io.store import Store, StoredResult
 from radpipe.stages import intake_work as work
 from radpipe.stages._child import classify
 from radpipe.stages._parallel import MapResult, Pool, Task, map_tasks
-from radpipe.stages.tabulate import Limits
 from radpipe.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -49,6 +47,17 @@ ROIS, ROI_MAP = "rois.csv", "roi_map.yaml"
 _ROOMS = ("intake", "io", "preprocessing")
 _LIBRARIES = ("highdicom", "matplotlib", "numpy", "pydicom", "pyjpegls", "pylibjpeg", "scipy", "simpleitk")
 _REGIONS = ("RTSTRUCT", "SEG")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a series in a worker. memory_mb : resident. timeout_s : seconds."""
+
+    memory_mb: float = 3000
+    timeout_s: float = 900
+
+
+DEFAULT = Limits()
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,7 @@ class _Regions:
 
 def ingest(
     folder: Path, out: Path, options: Options, *, outcomes: Outcomes | None = None, workers: int | None = None,
-    scheduler: str = "local", limits: Limits | None = None, progress: Progress | None = None, redo: bool = False,
+    scheduler: str = "local", limits: Limits = DEFAULT, progress: Progress | None = None, redo: bool = False,
 ) -> Ingested:  # fmt: skip
     """The export under ``folder`` as a cohort in ``out``. What is wrong with a file is a row of its failures.
 
@@ -151,7 +160,7 @@ def ingest(
 
 
 def list_rois(
-    folder: Path, out: Path, options: Options, *, workers: int | None = None, scheduler: str = "local", limits: Limits | None = None,
+    folder: Path, out: Path, options: Options, *, workers: int | None = None, scheduler: str = "local", limits: Limits = DEFAULT,
     progress: Progress | None = None,
 ) -> tuple[list[dict[str, Any]], Ingested, bool]:  # fmt: skip
     """(the census of region names, what was met on the way, whether the alias file is new). Writes rois.csv and roi_map.yaml.
@@ -192,14 +201,13 @@ class _Work:
     """One ingest: what was met, what is paired, what became of it."""
 
     def __init__(
-        self, folder: Path, cohort: CohortFolder, options: Options, workers: int | None, scheduler: str, limits: Limits | None,
+        self, folder: Path, cohort: CohortFolder, options: Options, workers: int | None, scheduler: str, limits: Limits,
         progress: Progress | None,
     ) -> None:  # fmt: skip
         from radpipe.stages._progress import Progress
 
         self.folder, self.cohort, self.options = folder.resolve(), cohort, options
         self.progress = progress or Progress(quiet=True)
-        limits = limits or Limits()
         self.pool = Pool(
             workers or "auto", scheduler=scheduler, memory_mb=limits.memory_mb, timeout_s=limits.timeout_s, log=cohort.log
         )
@@ -359,7 +367,7 @@ class _Work:
                 )  # fmt: skip
                 self._leave(item, facts, row["case_id"])
             elif wanted and row["modality"] not in wanted:
-                item.why = "--modality leaves it out"
+                item.why = "left out by --modality"
                 self.others.append(item)
             elif problem := next((one for one in (digests[image], digests[mask]) if isinstance(one, RadpipeError)), None):
                 self._leave(item, classify(problem), row["case_id"])
@@ -411,11 +419,11 @@ class _Work:
 
     def _left_out(self, image: ImageFacts) -> str:
         if self.options.modalities and image.modality not in self.options.modalities:
-            return "--modality leaves it out"
+            return "left out by --modality"
         text = image.description.casefold()
         wanted = [one.casefold() for one in self.options.descriptions]
         if wanted and not any(one in text or fnmatchcase(text, one) for one in wanted):
-            return "--series-description leaves it out"
+            return "left out by --series-description"
         return ""
 
     def _link(self, patient: str, start: str, end: str) -> FloatArray | None:
@@ -678,6 +686,7 @@ class _Work:
         """The manifest's columns, with those of the sheet; the rows get their cells, and the folder the reports."""
         import pandas as pd
 
+        from radpipe.core.intake_tables import OUTCOME_CELLS, OUTCOME_IDS
         from radpipe.intake.outcomes import join_outcomes
         from radpipe.io.spreadsheets import read_pseudonyms, read_sheet
 
