@@ -243,6 +243,7 @@ def _normal(polygons: Sequence[FloatArray], of_slices: FloatArray) -> tuple[Floa
         raise Unusable("its contours enclose no area.", "Draw closed contours, or leave this ROI out.")
     if normal @ of_slices < 0:
         normal = -normal
+    turned = 0.0
     for number, points in enumerate(polygons, start=1):
         if np.ptp(points @ normal) <= _FLAT_MM:
             continue
@@ -252,9 +253,10 @@ def _normal(polygons: Sequence[FloatArray], of_slices: FloatArray) -> tuple[Floa
                 f"contour {number} is not flat: its points lie up to {np.ptp(points @ own):.3g} mm apart along its normal.",
                 "Export planar contours; radpipe does not fill surfaces.",
             )
-        turn = math.degrees(math.acos(min(1.0, abs(float(own @ normal)))))
+        turned = max(turned, math.degrees(math.acos(min(1.0, abs(float(own @ normal))))))
+    if turned:
         raise Unusable(
-            f"its contours lie in planes of different orientation (contour {number} is turned by {turn:.3g} degrees).",
+            f"its contours lie in planes of different orientation (turned by up to {turned:.3g} degrees against their mean).",
             "Export contours of one orientation.",
         )
     return normal, math.degrees(math.acos(min(1.0, float(normal @ of_slices))))
@@ -276,7 +278,8 @@ def _planes(
             groups.append([int(place)])
     at = np.array([heights[group].mean() for group in groups])
     steps_between = np.diff(at)
-    usual = float(np.median(steps_between)) if steps_between.size else math.nan
+    # The lower median: of two distances the larger one may be a gap.
+    usual = float(np.sort(steps_between)[(steps_between.size - 1) // 2]) if steps_between.size else math.nan
     if slab_mm is not None and slab_mm > 0:
         slab = slab_mm
     elif angle == 0 and _on_slices(at, normal, grid, steps, same):
