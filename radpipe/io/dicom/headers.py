@@ -31,6 +31,7 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 MAX_INFLATED = 1 << 30  # a deflated file that unpacks to more is a bomb; a CT of 2000 slices would be as large
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _PLAIN = b"1.2.840.10008.1.2.1\0\0\0"
+_MAX_HEADER = 64 << 20
 _PIECE = 1 << 20
 _PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}
 _UNDEFINED = 0xFFFFFFFF
@@ -59,10 +60,13 @@ def tags(*keywords: str) -> tuple[int, ...]:
     return cast(tuple[int, ...], found)
 
 
+_SIZES = tags("NumberOfFrames", "Rows", "Columns", "BitsAllocated")
+
+
 def read_header(path: Path, wanted: Iterable[int]) -> tuple[FileDataset, bool]:
     """The ``wanted`` elements before the voxels, and whether voxels follow. Unreadable where the file is no DICOM or is cut off:
     uncompressed voxels must be there as many bytes as are declared."""
-    with reasons(), _opened(path) as file:
+    with reasons(), _opened(path, _MAX_HEADER) as file:
         pixels: list[int] = []
 
         def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -72,8 +76,8 @@ def read_header(path: Path, wanted: Iterable[int]) -> tuple[FileDataset, bool]:
 
         dataset = _parsed(file, at_pixels, wanted)
         if pixels and pixels[0] != _UNDEFINED:
-            start = file.tell()  # pydicom goes back to the element's first byte
-            there = file.size - start - 8
+            # pydicom goes back to the element's first byte; its tag and length take 8 bytes, with a VR 12.
+            there = file.size - file.tell() - (8 if dataset.original_encoding[0] else 12)
             if there < pixels[0]:
                 raise Unreadable(
                     "truncated",
@@ -87,8 +91,18 @@ def read_header(path: Path, wanted: Iterable[int]) -> tuple[FileDataset, bool]:
 
 def read_whole(path: Path, wanted: Iterable[int] = ()) -> FileDataset:
     """The file with its voxels; with ``wanted`` these elements only. Unreadable as :func:`read_header`."""
-    with reasons(), _opened(path) as file:
-        return _parsed(file, None, wanted)
+    with reasons():
+        with _opened(path, _MAX_HEADER) as file:
+            keep = file.size
+            if file.deflated:
+                # Before anything is unpacked: as much as the header says, so that a bomb must at least declare itself.
+                said = _parsed(file, lambda tag, _, __: tag in _PIXELS, _SIZES)
+                sizes = [whole(said, keyword) or 1 for keyword in ("NumberOfFrames", "Rows", "Columns", "BitsAllocated")]
+                keep = math.prod(sizes) // 8 + _MAX_HEADER
+                if file.size > keep:
+                    raise Unreadable("too-large", "it unpacks to far more than its header declares.", "Export it uncompressed.")
+        with _opened(path, keep) as file:
+            return _parsed(file, None, wanted)
 
 
 @contextmanager
@@ -182,8 +196,9 @@ def _several(value: object) -> bool:
 class _Watched:
     """A file that notices when more was read than is there: pydicom takes the end of a file for the end of a sequence."""
 
-    def __init__(self, file: IO[bytes], size: int, name: str) -> None:
+    def __init__(self, file: IO[bytes], size: int, name: str, *, deflated: bool = False) -> None:
         self._file = file
+        self.deflated = deflated
         self.size = size
         self.name = name
         self.short = False
@@ -192,7 +207,9 @@ class _Watched:
         self.tell = file.tell
 
     def read(self, count: int = -1) -> bytes:
-        data = self._file.read(count)
+        # A length that a damaged header declares must not become an allocation.
+        left = max(self.size - self._file.tell(), 0)
+        data = self._file.read(left if count < 0 else min(count, left))
         if len(data) < count:
             self._at_end += 1
             # 8192: pydicom looks for a delimiter in pieces of this size, whether or not so much is left.
@@ -240,8 +257,8 @@ def _has_short_value(dataset: Dataset) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Watched]:
-    """A regular file that is DICOM by its look; a deflated one as the plain file it stands for."""
+def _opened(path: Path, keep: int) -> Iterator[_Watched]:
+    """A regular file that is DICOM by its look; a deflated one as the plain file it stands for, its first ``keep`` bytes."""
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable("not-a-file", "it is not a regular file.")
@@ -255,8 +272,7 @@ def _opened(path: Path) -> Iterator[_Watched]:
         if syntax != DEFLATED:
             yield _Watched(file, found.st_size, str(path))
             return
-        inflated = _inflated(file, end)
-        yield _Watched(inflated, inflated.getbuffer().nbytes, str(path))
+        yield _Watched(*_inflated(file, end, keep), str(path), deflated=True)
 
 
 def _not_dicom() -> Unreadable:
@@ -294,17 +310,23 @@ def _transfer_syntax(file: IO[bytes]) -> tuple[str, int]:
             file.seek(length, os.SEEK_CUR)
 
 
-def _inflated(file: IO[bytes], end: int) -> io.BytesIO:
-    """The file with its data set unpacked, never more than MAX_INFLATED bytes (pydicom unpacks whatever comes)."""
+def _inflated(file: IO[bytes], end: int, keep: int) -> tuple[io.BytesIO, int]:
+    """(the first ``keep`` bytes of the file with its data set unpacked, the bytes of all of it).
+
+    Never more than MAX_INFLATED (pydicom unpacks whatever comes); the end of the data is looked for in any case.
+    """
     plain = io.BytesIO()
     plain.write(file.read(end).replace(DEFLATED.encode(), _PLAIN))
+    size = plain.tell()
     unpack = zlib.decompressobj(-zlib.MAX_WBITS)
     while not unpack.eof:
         packed = unpack.unconsumed_tail or file.read(_PIECE)
         if not packed:
             raise truncated("the file is cut off: the end of its deflated data is missing.")
-        plain.write(unpack.decompress(packed, _PIECE))
-        if plain.tell() > MAX_INFLATED:
+        piece = unpack.decompress(packed, _PIECE)
+        size += len(piece)
+        plain.write(piece[: max(keep - plain.tell(), 0)])
+        if size > MAX_INFLATED:
             raise Unreadable("too-large", f"it unpacks to more than {MAX_INFLATED >> 30} GiB.", "Export it uncompressed.")
     plain.seek(0)
-    return plain
+    return plain, size

@@ -139,7 +139,7 @@ def _check_native(dataset: Dataset, shape: tuple[int, int, int], bits: int) -> N
     there = len(dataset[keyword].value or b"")
     expected = ceil(shape[0] * shape[1] * shape[2] * bits / 8)
     if there < expected:
-        raise headers.truncated(f"its header declares {expected} bytes of voxels and {there} are there.")
+        raise headers.truncated(f"its voxels are cut off: the header declares {expected} bytes and {there} are there.")
 
 
 def _packed(dataset: Dataset, syntax: UID, shape: tuple[int, int, int], bits: int) -> list[bytes]:

@@ -124,7 +124,7 @@ def read_series(series: Series, *, uneven: Uneven = "refuse", suv: Suv | None = 
     """The voxels of a CT, MR or PET series, as its slices lie: (z, y, x) with z along the slices' normal, directions kept.
 
     Every slice has its own rescale. Whole numbers stay whole (int16, or int32 where it does not hold them) where one rescale of
-    whole numbers serves all slices; else float32. PixelPaddingValue is rescaled like every other value, as ITK does.
+    whole numbers serves all slices; else, and for every SUV, float32. PixelPaddingValue is rescaled like every other value, as ITK does.
     uneven : "resample" places unevenly spaced and sheared (gantry tilt) slices on an even grid, linearly; two slices at one
     place and mixed orientations are refused all the same. suv : to which SUV a PET is brought; None keeps its values (then the
     unit is "arbitrary"). Unit: HU, SUV or arbitrary.
@@ -140,7 +140,7 @@ def read_series(series: Series, *, uneven: Uneven = "refuse", suv: Suv | None = 
         intercepts = np.array([frame.intercept for frame in frames]) * scale
         _check_rescale(slopes, intercepts)
         unit = _unit(series, suv)
-    whole = _whole(slopes) and _whole(intercepts)
+    whole = unit != "SUV" and _whole(slopes) and _whole(intercepts)
     planes: list[Volume | None] = [None] * len(frames)
     by_file: dict[int, list[int]] = defaultdict(list)
     for index, (file, _) in enumerate(series.chosen):
@@ -235,7 +235,8 @@ def _scale(series: Series, suv: Suv | None) -> float:
     if series.modality != "PET" or suv is None:
         return 1.0
     with headers.reasons():
-        return uptake.factor([uptake.facts(headers.read_header(file.path, uptake.TAGS)[0]) for file in series.files], suv)
+        said = [uptake.facts(headers.read_header(file.path, uptake.TAGS)[0]) for file in series.files]
+    return uptake.factor(said, suv)
 
 
 def _unit(series: Series, suv: Suv | None) -> str:

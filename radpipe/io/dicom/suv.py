@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Literal
@@ -124,7 +124,7 @@ def facts(dataset: Dataset) -> Facts:
 def factor(files: Sequence[Facts], kind: Kind = "bw") -> float:
     """What the rescaled values of a PET series must be multiplied with to be SUV. Unreadable, with the names of what is missing,
     contradictory or impossible, where that cannot be known."""
-    _check_same(files)
+    _check_same(files, ("units", "suv_type", "weight_kg", "height_m", "sex"))
     one = files[0]
     if kind not in ("bw", "lbm", "bsa"):
         raise ValueError(f"there is no SUV by {kind!r}; it is bw, lbm or bsa")
@@ -144,6 +144,7 @@ def factor(files: Sequence[Facts], kind: Kind = "bw") -> float:
         raise _cannot(f"its Units are {one.units}; only BQML, GML, CM2ML and CNTS of Philips can be brought to SUV.")
     if one.corrected and "ATTN" not in one.corrected:
         raise _cannot("its values are not corrected for attenuation (CorrectedImage has no ATTN).", "Take the corrected series.")
+    _check_same(files, (field.name for field in fields(Facts) if field.name not in _PER_SLICE))
     activity = 1.0
     if one.units == "CNTS":
         if one.philips_suv is not None:
@@ -252,10 +253,11 @@ def _size(one: Facts, kind: str) -> float:
     return 9270.0 * weight / (of_sex[0] + of_sex[1] * weight / height**2) * 1000
 
 
-def _check_same(files: Sequence[Facts]) -> None:
-    for field in fields(Facts):
-        if field.name not in _PER_SLICE and len({getattr(file, field.name) for file in files}) > 1:
-            raise _cannot(f"{_NAMES.get(field.name, field.name)} is not the same in all of its slices.", "Take one series only.")
+def _check_same(files: Sequence[Facts], names: Iterable[str]) -> None:
+    """Unreadable where slices disagree on what belongs to the series: two scans in one, or an edited header."""
+    for name in names:
+        if len({getattr(file, name) for file in files}) > 1:
+            raise _cannot(f"{_NAMES.get(name, name)} is not the same in all of its slices.", "Take one series only.")
 
 
 def _missing(names: Sequence[str]) -> Unreadable:
