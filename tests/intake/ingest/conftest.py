@@ -28,6 +28,7 @@ from radpipe.core.image import Image
 from radpipe.errors import RadpipeError
 from radpipe.io.nifti import write_nifti
 from radpipe.io.volumes import write_image
+from radpipe.stages._pool import Pool
 
 CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4", "PET": "1.2.840.10008.5.1.4.1.1.128"}
 WEIGHT_KG, DOSE_BQ = 70.0, 350e6
@@ -285,9 +286,17 @@ class Done:
 Call = Callable[..., Done]
 
 
+class _Warm(Pool):
+    """Real workers that outlive a call, so that not every test waits for theirs to start."""
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+
 @pytest.fixture(scope="session")
-def command() -> Call:
+def command() -> Iterator[Call]:
     """radpipe ingest as a user calls it, within this process: (exit status, what it said)."""
+    warm = _Warm(1, scheduler="processes")
 
     def call(folder: Path, out: Path, *more: object, check: int | None = 0) -> Done:
         given = [folder, "--out", out, "--scheduler", "processes", "-w", "1", "-q", *more]
@@ -303,7 +312,10 @@ def command() -> Call:
             assert done.returncode == check, done.stdout + done.stderr
         return done
 
-    return call
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("radpipe.stages.ingest.Pool", lambda *_, **__: warm)
+        yield call
+    warm.close()
 
 
 def truncated(path: Path, target: Path) -> None:
