@@ -68,7 +68,7 @@ def read_registration(path: Path, *, case_id: str = "") -> Registration:
         with headers.reasons():
             return _registration(dataset, Path(path))
     except Unreadable as error:
-        raise error.problem(path, case_id) from error
+        raise told(error, path, case_id) from error
     except RadpipeError as error:
         raise error.about(case_id=case_id, path=path) from error
 
@@ -153,6 +153,12 @@ def rigid_part(transform: FloatArray) -> FloatArray:
             hint="Use a rigid registration, or resample image and region with the software that made this one.",
         )
     return matrix
+
+
+def told(error: Unreadable, path: object, case_id: str) -> RadpipeError:
+    """What is wrong with a file; an error of our own, raised while it was read, as it is."""
+    cause = error.__cause__
+    return cause.about(case_id=case_id, path=path) if isinstance(cause, RadpipeError) else error.problem(path, case_id)
 
 
 def _straight(axes: FloatArray) -> bool:

@@ -21,7 +21,7 @@ from radpipe.errors import EmptyRoiError, FileProblem, GeometryError, RadpipeErr
 from radpipe.io.dicom import contours, headers
 from radpipe.io.dicom.contours import Contour, RasterNotes
 from radpipe.io.dicom.headers import Unreadable
-from radpipe.io.dicom.registration import Placement, Registration, placement, rigid_part
+from radpipe.io.dicom.registration import Placement, Registration, placement, rigid_part, told
 from radpipe.io.named import pick_named
 from radpipe.typing import FloatArray
 
@@ -83,7 +83,7 @@ def read_rtstruct(path: Path, *, case_id: str = "") -> StructureSet:
         with headers.reasons():
             return _structure_set(dataset, Path(path))
     except Unreadable as error:
-        raise error.problem(path, case_id) from error
+        raise told(error, path, case_id) from error
     except RadpipeError as error:
         raise error.about(case_id=case_id, path=path) from error
 

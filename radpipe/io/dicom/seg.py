@@ -19,7 +19,7 @@ from radpipe.core.image import Mask
 from radpipe.errors import EmptyRoiError, FileProblem, GeometryError, RadpipeError
 from radpipe.io.dicom import headers, pixels
 from radpipe.io.dicom.headers import Unreadable
-from radpipe.io.dicom.registration import Placement, Registration, placement, rigid_part
+from radpipe.io.dicom.registration import Placement, Registration, placement, rigid_part, told
 from radpipe.io.named import pick_named
 from radpipe.typing import FloatArray, Volume
 
@@ -130,7 +130,7 @@ def read_seg(path: Path, *, case_id: str = "") -> Segments:
         with headers.reasons():
             return _segments(dataset, Path(path))
     except Unreadable as error:
-        raise error.problem(path, case_id) from error
+        raise told(error, path, case_id) from error
     except RadpipeError as error:
         raise error.about(case_id=case_id, path=path) from error
 
