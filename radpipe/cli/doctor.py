@@ -45,6 +45,7 @@ def doctor(
 
     Exit status: 0 no errors (there may be warnings), 3 errors were found (with --fix: and are left).
     """
+    from radpipe.intake.findings import SEVERITIES, counted
     from radpipe.stages._progress import Progress
     from radpipe.stages.doctor import examine, manifest_of, mend, prepare, write
     from radpipe.stages.tabulate import Limits
@@ -65,14 +66,14 @@ def doctor(
     write(report, out)
     for item in [item for item in report.findings if item.severity == "error"][: 0 if quiet else _SHOWN]:
         click.echo(f"radpipe: {item.severity}: {f'case {item.case_id}: ' if item.case_id else ''}{item.what}", err=True)
-    counts = f"{report.count('error')} errors, {report.count('warning')} warnings, {report.count('note')} notes"
-    click.echo(f"{out / 'doctor.html'}  ({report.rows} cases: {counts}, {time.monotonic() - began:.1f} s)")
+    counts = ", ".join(counted(report.count(name), name) for name in SEVERITIES)
+    click.echo(f"{out / 'doctor.html'}  ({counted(report.rows, 'case')}: {counts}, {time.monotonic() - began:.1f} s)")
     left = [item for item in report.findings if item.severity == "error" and not (fix and item.safe_repair)]
     repairable = sum(bool(item.safe_repair) for item in report.findings)
     if fix:
         click.echo(
-            f"{out / 'manifest.csv'}  ({len(report.repaired)} repairs, listed in repairs.csv; {len(left)} errors are left)"
+            f"{out / 'manifest.csv'}  ({counted(len(report.repaired), 'repair')}, listed in repairs.csv; {counted(len(left), 'error')} left)"
         )
     elif repairable:
-        click.echo(f"{repairable} findings can be repaired safely: radpipe doctor {cohort} --fix --out NEWFOLDER")
+        click.echo(f"{counted(repairable, 'finding')} can be repaired safely: radpipe doctor {cohort} --fix --out NEWFOLDER")
     return 3 if left else 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from radpipe.core.grid import Grid
 from radpipe.core.image import Mask
-from radpipe.intake.findings import Finding, counted, joined
+from radpipe.intake.findings import Finding, counted, joined, measured
 from radpipe.typing import FloatArray
 
 FEWEST = 5
@@ -123,7 +123,11 @@ def copies(cases: Sequence[Examined]) -> list[Finding]:
                         case.case_id, case.mask_file,
                     )
                 )  # fmt: skip
-            strangers = [o for o in group if o.patient_id != case.patient_id and o.image_key != case.image_key]
+            strangers = [
+                o
+                for o in group
+                if o.patient_id != case.patient_id and o.image_key and case.image_key and o.image_key != case.image_key
+            ]
             if strangers:
                 result.append(
                     Finding(
@@ -186,12 +190,22 @@ def scales(cases: Sequence[Examined]) -> list[Finding]:
                 result.append(
                     Finding(
                         "intensity", "warning",
-                        f"The 99th percentile of the image is {top:.4g}; the median of the {len(known)} PET images is {middle:.4g}.",
+                        f"The 99th percentile of the image is {measured(top)}; the median of the {len(known)} PET images is {measured(middle)}.",
                         "Check that all images have the same unit.",
                         case.case_id, case.image_file,
                     )
                 )  # fmt: skip
     return result
+
+
+def without_repeats(findings: Iterable[Finding]) -> list[Finding]:
+    """Without the cohort's word on an image's unit where the image itself was found not to have it."""
+    listed = list(findings)
+    known = {(item.case_id, item.file) for item in listed if item.check == "intensity" and item.severity == "error"}
+    return [
+        item for item in listed
+        if not (item.check == "intensity" and item.severity == "warning" and (item.case_id, item.file) in known)
+    ]  # fmt: skip
 
 
 def withdraw_labels(findings: Iterable[Finding], cases: Sequence[Examined]) -> list[Finding]:

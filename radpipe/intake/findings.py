@@ -129,3 +129,8 @@ def joined(words: Iterable[str], last: str = "and") -> str:
     """ "a", "a and b", "a, b and c"."""
     *first, end = list(words)
     return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def measured(value: float) -> str:
+    """An intensity: five significant digits, and no exponent where it can be read without."""
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.5g}"

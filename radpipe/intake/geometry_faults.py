@@ -152,7 +152,7 @@ def confirm(finding: Finding, image: Grid, mask: Grid, voxels: Volume) -> Findin
             what=f"{finding.what} {counted(lost, 'voxel')} of the mask's regions would have no place in the image.",
             to_do="Check that the mask belongs to this image.",
         )
-    if finding.check == "slices" and (sides := _cut_sides(image, mask, place, voxels)):
+    if finding.safe_repair == "fit-to-image" and (sides := _cut_sides(image, mask, place, voxels)):
         return replace(
             finding,
             safe_repair="",
@@ -179,6 +179,14 @@ def _on_lattice(image: Grid, mask: Grid, place: Lattice, accepted: float) -> lis
                     f"{turned} Every voxel still lies where one of the image's lies: only the order of storage differs.",
                     "Store the mask in the image's order; no voxel moves.",
                     safe_repair="reorder-axes",
+                )
+            ]  # fmt: skip
+        if (first >= 0).all() and (last < sizes).all():
+            less = _cut_or_padded(image, mask, first, last)
+            return [
+                Finding(
+                    check, "error", f"{turned} {less.what}",
+                    "Store the mask in the image's order, and fill it up with empty voxels; no voxel moves.", safe_repair="fit-to-image",
                 )
             ]  # fmt: skip
         return [
@@ -238,7 +246,7 @@ def _cut_or_padded(image: Grid, mask: Grid, first: IntArray, last: IntArray) -> 
     return Finding(
         "slices",
         "error",
-        f"The mask has {_whole(mask.shape[::-1])} voxels (x, y, z), the image {_whole(sizes)}. By their headers the mask "
+        f"The mask has {_whole(mask.shape[::-1])} voxels (its x, y, z), the image {_whole(sizes)}. By their headers the mask "
         f"{joined(parts)}; all its voxels lie on voxels of the image.",
         "Fill the mask up with empty voxels, or cut empty ones off, to the image's size; no voxel moves.",
         safe_repair="fit-to-image",
@@ -355,14 +363,12 @@ def _off_lattice(image: Grid, mask: Grid) -> list[Finding]:
 def _cut_sides(image: Grid, mask: Grid, place: Lattice, voxels: Volume) -> list[str]:
     """Sides at which the region reaches the mask's edge although the image goes on."""
     first, last = place.box(mask.shape[::-1])
-    sizes = np.asarray(image.shape[::-1])
+    placed, _ = on_image(voxels, place, image.shape)
     sides = []
     for axis in range(3):
-        edge = np.moveaxis(voxels, 2 - axis, 0)
-        if first[axis] > 0 and edge[0].any():
-            sides.append(f"{AXES[axis]}, {_end(image, axis, True)}")
-        if last[axis] < sizes[axis] - 1 and edge[-1].any():
-            sides.append(f"{AXES[axis]}, {_end(image, axis, False)}")
+        for at, low, more in ((first[axis], True, first[axis] > 0), (last[axis], False, last[axis] < image.shape[2 - axis] - 1)):
+            if more and 0 <= at < image.shape[2 - axis] and placed.take(int(at), axis=2 - axis).any():
+                sides.append(f"{AXES[axis]}, {_end(image, axis, low)}")
     return sides
 
 
@@ -461,14 +467,21 @@ def orientation_finding(sform: FloatArray | None, qform: FloatArray | None, grid
     voxels = float(np.abs(index).max()) if np.isfinite(index).all() else np.inf
     if voxels <= 1e-3:
         return None
-    used_s = np.abs(at_s[:, :3] - grid.world_mm(corners[:, 2::-1])).max() <= np.abs(at_q[:, :3] - grid.world_mm(corners[:, 2::-1])).max()
+    used_s = (
+        np.abs(at_s[:, :3] - grid.world_mm(corners[:, 2::-1])).max()
+        <= np.abs(at_q[:, :3] - grid.world_mm(corners[:, 2::-1])).max()
+    )
     said = (
         f"The header's two orientations (sform, qform) put the farthest corner {apart_mm:.3g} mm ({voxels:.3g} voxels) apart; "
         f"radpipe reads the {'sform' if used_s else 'qform'}, another program may read the other."
     )
     if voxels <= ROUNDING:
         return Finding(
-            "nifti-orientations", "note", said, "Write the file again with one orientation; no voxel moves.", safe_repair="rewrite-header"
+            "nifti-orientations",
+            "note",
+            said,
+            "Write the file again with one orientation; no voxel moves.",
+            safe_repair="rewrite-header",
         )
     return Finding(
         "nifti-orientations", "error", said,

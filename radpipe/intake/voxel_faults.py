@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from radpipe.core.image import Image, Mask
-from radpipe.intake.findings import Finding, Place, counted, joined
+from radpipe.intake.findings import Finding, Place, counted, joined, measured
 from radpipe.intake.geometry_faults import AXES, patient_end
 from radpipe.typing import BoolVolume, Volume
 
@@ -298,8 +298,8 @@ _Said = tuple[str, str, str]  # severity, what, what to do
 
 def _against_unit(modality: str, image: Mapping[str, Any], region: Mapping[str, float] | None) -> list[_Said]:
     low, high, unit = image["min"], image["max"], _UNIT[modality]
-    inside = f", with {region['median']:.5g} as the region's median" if region is not None else ""
-    span = f"{modality} values run from {low:.5g} to {high:.5g}{inside}"
+    inside = f", with {measured(region['median'])} as the region's median" if region is not None else ""
+    span = f"{modality} values run from {measured(low)} to {measured(high)}{inside}"
     if image["whole"] and low >= 0 and high <= 255:
         why = f"{span}, all of them whole: this looks like a picture of 8 bits, not like {unit}."
         return [("error", why, f"Export the image again in {unit}; window and level must not be burnt in.")]
@@ -317,9 +317,7 @@ def _against_hounsfield(span: str, image: Mapping[str, Any], region: Mapping[str
         return [("error", why, "Export the CT again with its rescale slope and intercept applied.")]
     if region is not None and (region["min"] < -1024 or region["max"] > 4000):
         why = "padding outside the scanned circle" if region["min"] < -1024 else "metal, or values in another unit,"
-        said = (
-            f"CT values inside the region run from {region['min']:.5g} to {region['max']:.5g} HU: {why} lies within the outline."
-        )
+        said = f"CT values inside the region run from {measured(region['min'])} to {measured(region['max'])} HU: {why} lies within the outline."
         return [("warning", said, "Look at the outline; consider a resegmentRange such as [-1000, 400].")]
     return []
 
@@ -334,7 +332,7 @@ def _against_suv(span: str, image: Mapping[str, Any], region: Mapping[str, float
     if image["min"] < -0.05 * image["max"]:
         return [("warning", f"{span}: an uptake cannot be negative.", "Ask how the image was made; splines overshoot.")]
     if region is not None and region["max"] > 100:
-        return [("warning", f"{span}, and {region['max']:.5g} as its maximum: high for a SUV.", "Check the unit.")]
+        return [("warning", f"{span}, and {measured(region['max'])} as its maximum: high for a SUV.", "Check the unit.")]
     return []
 
 

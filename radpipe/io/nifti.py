@@ -68,9 +68,10 @@ def orientations(stream: IO[bytes]) -> Orientations:
     if fields["qform_code"] > 0:
         turn = fields["quatern"].astype(float)
         spacing = fields["pixdim"][1:4].astype(float) * (1, 1, -1 if fields["pixdim"][0] < 0 else 1)
-        real = np.sqrt(max(0.0, 1.0 - float(np.sum(turn**2))))
+        # Near a half turn the fourth part is lost in the rounding of float32; the reference library takes it for 0 there.
+        rest = 1.0 - float(np.sum(turn**2))
         qform = np.eye(4)
-        qform[:3, :3] = Rotation.from_quat([*turn, real]).as_matrix() * spacing
+        qform[:3, :3] = Rotation.from_quat([*turn, np.sqrt(rest) if rest > 1e-7 else 0.0]).as_matrix() * spacing
         qform[:3, 3] = fields["qoffset"]
         qform = to_lps @ qform
     return Orientations(sform, qform, int(fields["sform_code"]), int(fields["qform_code"]))

@@ -60,7 +60,7 @@ def render(
         "advice": advice,
         "overlaps": _overlaps(overlaps),
         "repairs": repairs,
-        "safe": sorted(safe.items()), "refused": sorted((meanings[check], why) for check, why in refused.items()),
+        "safe": sorted(safe.items()), "refused": sorted((_capital(meanings[check]), why) for check, why in refused.items()),
     }  # fmt: skip
     return environment.from_string(template).render(d=d)
 
@@ -79,7 +79,7 @@ def _items(
             drawn += 1
             taken, lines = pictures[place]
             (summary,) = overlay_summary((taken,))
-            caption = f"{taken.modality or 'image'}, {taken.caption}; {summary['window']}. {lines[:1].upper()}{lines[1:]}."
+            caption = f"{taken.modality or 'image'}, {taken.caption}; {summary['window']}. {_capital(lines)}."
             picture = {"data": figures.overlay(summary), "caption": caption, "alt": f"Case {taken.case_id}: {caption}"}
         key = (item["check"], item["severity"])
         anchor = "" if key in anchored else f"{item['severity']}-{item['check']}"
@@ -121,7 +121,7 @@ def _checks(items: list[dict[str, Any]], findings: list[dict[str, Any]], meaning
         meaning = meanings[check]
         rows.append(
             {
-                "severity": severity, "meaning": meaning[:1].upper() + meaning[1:], "count": len(group),
+                "severity": severity, "meaning": _capital(meaning), "count": len(group),
                 "cases": ", ".join(cases[:_NAMED]) + more,
                 "repair": "" if not repairable else "yes" if repairable == len(group) else f"{repairable} of {len(group)}",
                 "anchor": f"{severity}-{check}" if f"{severity}-{check}" in anchors else severity,
@@ -136,6 +136,10 @@ def _overlaps(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     worst = min(rows, key=lambda row: row["dice"])
     said = f"{len(rows)} pairs were laid over each other in the patients' coordinates. Dice is 1 where two regions are the same; the lowest is {worst['dice']:.2f} (patient {worst['patient_id']}, {worst['modality_1']} and {worst['modality_2']})."  # noqa: E501
     return {"said": said, "rows": rows}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _left_out(findings: int, pictures: int) -> str:

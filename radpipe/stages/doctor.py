@@ -149,7 +149,7 @@ def examine(
                 occupied = {float(width): count for width, count in row["levels"]["occupied"].items()}
                 levels.append(RegionLevels(one.case_id, one.modality, row["levels"]["low"], row["levels"]["high"], occupied))
         findings += cohort_faults.cohort_findings(examined)
-        findings = cohort_faults.withdraw_labels(findings, examined)
+        findings = cohort_faults.without_repeats(cohort_faults.withdraw_labels(findings, examined))
         overlaps, more, drawn = _laid_over(work, examined, {one.case_id: case for case, one in zip(good, known, strict=True)})
         pictures |= drawn
         findings += more

@@ -87,7 +87,12 @@ def examine_case(payload: Payload, folder: Path) -> Row:
                 occupied = {f"{width:g}": count for width, count in occupied_levels(inside).items()}
                 row["levels"] = {"low": facts["min"], "high": facts["max"], "occupied": occupied}
     row["findings"] = [item.as_json() for item in findings]
-    row["pictures"] = _draw(findings, image, region, second, modality, folder)
+    what = "outline as given"
+    if given is None and image is not None and labels is not None and len(row["mask"]["labels"]) == 1:
+        (only,) = row["mask"]["labels"]
+        region, second = _on_image(image, labels.region(int(only)), geometry)
+        what = f"outline: label {only}, the only one there"
+    row["pictures"] = _draw(findings, image, region, second, modality, what, folder)
     return row
 
 
@@ -227,11 +232,13 @@ def _union(masks: list[Mask], grid: Grid) -> Mask | None:
 
 
 def _draw(
-    findings: list[Finding], image: Image | None, region: Mask | None, second: Mask | None, modality: str, folder: Path
+    findings: list[Finding], image: Image | None, region: Mask | None, second: Mask | None, modality: str, what: str, folder: Path
 ) -> dict[str, Any]:
     """Slices of all findings that can be shown, into ``folder``; place in the list -> what is shown."""
     if image is None:
         return {}
+    if any(item.check == "intensity" and item.severity == "error" for item in findings):
+        modality = ""  # the modality's own grey scale would show nothing
     pictures: dict[str, Any] = {}
     slices: dict[str, Any] = {}
     for place, item in enumerate(findings):
@@ -239,7 +246,7 @@ def _draw(
             continue
         shown = region if region is not None else second
         where = item.place or (voxel_faults.widest(shown.voxels) if shown is not None else Place(0, image.grid.shape[0] // 2))
-        lines = "outline as given" if region is not None else "no region to show"
+        lines = what if region is not None else "no region to show"
         if second is not None:
             lines = "solid: where the mask's header puts it; dashed: where it would lie with the image's header"
             if region is None:

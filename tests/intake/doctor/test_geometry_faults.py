@@ -58,7 +58,9 @@ def test_a_shift_is_named_by_axis_side_and_length(grid: Grid, axis: int, voxels:
     moved = Grid(grid.shape, grid.spacing_mm, tuple(float(o) for o in origin), grid.direction)
     (found,) = geometry_findings(grid, moved)
     assert (found.check, found.severity, found.safe_repair) == ("shift", "error", "")
-    (mm, in_voxels, along, end) = re.findall(r"([\d.e+-]+) mm \(([\d.e+-]+) voxels\) along ([xyz]) towards the (\w+)", found.what)[0]
+    (mm, in_voxels, along, end) = re.findall(
+        r"([\d.e+-]+) mm \(([\d.e+-]+) voxels\) along ([xyz]) towards the (\w+)", found.what
+    )[0]
     assert along == "xyz"[axis]
     assert float(mm) == pytest.approx(voxels * grid.spacing_mm[2 - axis], rel=2e-3)
     assert float(in_voxels) == pytest.approx(voxels, rel=1e-2)
@@ -147,9 +149,7 @@ def test_slices_too_few_or_too_many(grid: Grid, axis: int, low: bool, count: int
         assert confirm(found, grid, cut, inner).safe_repair == "fit-to-image"
 
 
-@pytest.mark.parametrize(
-    ("off", "severity"), [(1e-8, None), (3e-5, "note"), (1e-3, "error"), (0.03, "error")]
-)
+@pytest.mark.parametrize(("off", "severity"), [(1e-8, None), (3e-5, "note"), (1e-3, "error"), (0.03, "error")])
 def test_rounding_is_told_from_a_shift(off: float, severity: str | None) -> None:
     grid = Grid((60, 200, 200), (3.0, 1.0, 1.0), (-120.0, 40.0, -700.0))
     found = geometry_findings(grid, Grid(grid.shape, grid.spacing_mm, (-120.0 + off, 40.0, -700.0), grid.direction))
@@ -158,7 +158,9 @@ def test_rounding_is_told_from_a_shift(off: float, severity: str | None) -> None
     else:
         assert [(item.check, item.severity, item.safe_repair) for item in found] == [("rounding", severity, "use-image-header")]
         # An error is what radpipe itself refuses.
-        refused = grid_differences(grid, Grid(grid.shape, grid.spacing_mm, (-120.0 + off, 40.0, -700.0), grid.direction), TOLERANCE)
+        refused = grid_differences(
+            grid, Grid(grid.shape, grid.spacing_mm, (-120.0 + off, 40.0, -700.0), grid.direction), TOLERANCE
+        )
         assert bool(refused) is (severity == "error")
 
 

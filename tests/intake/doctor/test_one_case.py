@@ -175,7 +175,10 @@ def test_gap(cohort: Any) -> None:
     voxels[used[3]] = voxels[used[4]] = 0
     found = cohort.add(mask=cohort.like(voxels)).found()
     assert list(found) == ["gap"]
-    assert f"2 slices of the region are empty, between others that hold it at the same place: {used[3] + 1} to {used[4] + 1}" in found["gap"].what
+    assert (
+        f"2 slices of the region are empty, between others that hold it at the same place: {used[3] + 1} to {used[4] + 1}"
+        in found["gap"].what
+    )
 
 
 def test_two_lesions_one_above_the_other_are_no_gap(cohort: Any) -> None:
@@ -189,7 +192,11 @@ def test_two_lesions_one_above_the_other_are_no_gap(cohort: Any) -> None:
 
 @pytest.mark.parametrize(
     ("box", "words", "severity"),
-    [((1, 1, 1), "single voxel", "error"), ((1, 6, 6), "single slice (z)", "warning"), ((3, 3, 3), "27 voxels (2.64 ml)", "warning")],
+    [
+        ((1, 1, 1), "single voxel", "error"),
+        ((1, 6, 6), "single slice (z)", "warning"),
+        ((3, 3, 3), "27 voxels (2.64 ml)", "warning"),
+    ],
 )
 def test_small_and_flat_regions(cohort: Any, box: tuple[int, int, int], words: str, severity: str) -> None:
     voxels = cohort.region * 0
@@ -252,7 +259,9 @@ def test_voxels_that_are_no_number(cohort: Any, value: float) -> None:
     ],
 )
 def test_a_file_that_cannot_be_read(cohort: Any, spoil: Any, check: str) -> None:
-    cohort.add("good").add("bad", patient="other", image=cohort.like(cohort.intensities * 0.9, cohort.image), mask=cohort.mask[:, :, :])
+    cohort.add("good").add(
+        "bad", patient="other", image=cohort.like(cohort.intensities * 0.9, cohort.image), mask=cohort.mask[:, :, :]
+    )
     voxels = cohort.region
     voxels[voxels.shape[0] // 2] *= 0
     sitk.WriteImage(cohort.like(voxels), str(cohort.folder / "bad_mask.nii.gz"))
