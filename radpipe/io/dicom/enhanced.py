@@ -29,6 +29,7 @@ MARKS: tuple[tuple[str, str, tuple[str, str]], ...] = (
 )
 _FRAME_TYPES = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
 _CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
+STRONG_MARKS = {"image type", "echo time", "echo", "component", "temporal position", "b value", "inversion time"}
 MARK_NAMES = (*(name for name, _, _ in MARKS), "gradient")
 FRAME_KEYWORDS = (
     "ImageType", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "InstanceNumber",
@@ -116,7 +117,7 @@ def _classic(dataset: Dataset, *, placed: bool) -> Frame:
 
 def _scale(dataset: Dataset, keyword: str, otherwise: float) -> float:
     """A rescale element; ``otherwise`` where it is missing or empty; NaN, which is refused, where it is no number."""
-    if not headers.text(dataset, keyword):
-        return otherwise
     found = headers.number(dataset, keyword)
-    return math.nan if found is None else found
+    if found is not None:
+        return found
+    return otherwise if headers.is_empty(dataset, keyword) else math.nan

@@ -12,7 +12,7 @@ from radpipe.errors import GeometryError
 from radpipe.typing import FloatArray
 
 Six = tuple[float, float, float, float, float, float]
-_SAME_COSINE = 1e-4  # 0.05 mm at the edge of a field of 500 mm
+_SAME_COSINE = 5e-4  # a tenth of a mm at the edge of a field of 500 mm
 _SHOWN = 8
 
 

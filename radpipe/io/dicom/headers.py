@@ -172,6 +172,13 @@ def number(dataset: Dataset, keyword: str) -> float | None:
     return None if found is None else found[0]
 
 
+def is_empty(dataset: Dataset, keyword: str) -> bool:
+    """Whether an element is missing or has no value; a damaged one has."""
+    element = dataset.get_item(tag_for_keyword(keyword) or 0)
+    value = None if element is None else element.value
+    return value is None or not (value.strip() if isinstance(value, bytes | str) else str(value))
+
+
 def whole(dataset: Dataset, keyword: str) -> int | None:
     """One whole number; None where it is missing or is none."""
     found = number(dataset, keyword)
@@ -207,13 +214,17 @@ class _Watched:
         self.tell = file.tell
 
     def read(self, count: int = -1) -> bytes:
-        # A length that a damaged header declares must not become an allocation.
-        left = max(self.size - self._file.tell(), 0)
-        data = self._file.read(left if count < 0 else min(count, left))
+        if not 0 <= count <= _PIECE:
+            # A length that a damaged header declares must not become an allocation.
+            left = max(self.size - self._file.tell(), 0)
+            data = self._file.read(left if count < 0 else min(count, left))
+        else:
+            data = self._file.read(count)
         if len(data) < count:
             self._at_end += 1
-            # 8192: pydicom looks for a delimiter in pieces of this size, whether or not so much is left.
-            self.short |= (bool(data) and count != 8192) or self._at_end > 2
+            # 8192: pydicom looks for a delimiter in pieces of this size, whether or not so much is left. Zeros: some systems
+            # fill up the last block.
+            self.short |= (bool(data.strip(b"\0")) and count != 8192) or self._at_end > 2
         return data
 
     def close(self) -> None:

@@ -5,14 +5,15 @@ A bad file never stops the walk: it is a ``Left`` with its reason. Nothing of a 
 
 from __future__ import annotations
 
-import filecmp
+import hashlib
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from radpipe.errors import CohortError
 from radpipe.io.dicom import enhanced, headers, pixels
 from radpipe.io.dicom.geometry import Frame, same_orientation
 from radpipe.io.dicom.headers import Unreadable
@@ -142,12 +143,17 @@ def scan_folder(folder: Path, *, progress: Callable[[int], None] | None = None) 
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Every file and every link under ``folder``, in a fixed order. Links are not followed; scan_file names them."""
-    for root, folders, files in os.walk(folder):
+    """Every file, link and folder that cannot be listed under ``folder``, in a fixed order. Links are not followed; scan_file
+    names them."""
+    if not folder.is_dir():
+        raise CohortError("this is not a folder.", hint="Name the folder of the export.", path=folder)
+    closed: list[Path] = []
+    for root, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders.sort()
         linked = [name for name in folders if os.path.islink(os.path.join(root, name))]
         for name in sorted([*files, *linked]):
             yield Path(root, name)
+    yield from closed
 
 
 def scan_file(path: Path, folder: Path) -> DicomFile | Left:
@@ -241,8 +247,8 @@ def _relative(path: Path, folder: Path) -> str:
 def _check_place(path: Path, folder: Path) -> None:
     """Unreadable for links: what they point to is read under its own name, or lies outside of what was given."""
     if not path.is_symlink():
-        if not path.exists():
-            raise FileNotFoundError
+        if path.is_dir():
+            raise Unreadable("no-permission", "the folder may not be listed.", "Give yourself the right to read it.")
         return
     target = Path(os.path.realpath(path))
     if not target.exists():
@@ -254,24 +260,26 @@ def _check_place(path: Path, folder: Path) -> None:
 
 def _without_copies(files: list[DicomFile]) -> tuple[list[DicomFile], list[Left]]:
     """Files with one SOPInstanceUID and the same bytes are one file. Where the bytes differ all are kept."""
-    by_uid: dict[str, list[DicomFile]] = defaultdict(list)
     left = []
     kept = []
+    count = Counter(file.sop_uid for file in files)
+    seen: dict[tuple[str, str], DicomFile] = {}
     for file in files:
-        twin = next((other for other in by_uid[file.sop_uid] if file.sop_uid and _same_bytes(other, file)), None)
-        if twin is not None:
-            left.append(Left(file.relative, f"it is a copy of {twin.relative}.", "copy"))
-            continue
-        by_uid[file.sop_uid].append(file)
+        if file.sop_uid and count[file.sop_uid] > 1:
+            twin = seen.setdefault((file.sop_uid, _digest(file)), file)
+            if twin is not file:
+                left.append(Left(file.relative, f"it is a copy of {twin.relative}.", "copy"))
+                continue
         kept.append(file)
     return kept, left
 
 
-def _same_bytes(one: DicomFile, other: DicomFile) -> bool:
+def _digest(file: DicomFile) -> str:
     try:
-        return filecmp.cmp(one.path, other.path, shallow=False)
+        with open(file.path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
-        return False
+        return file.relative  # like no other file; who reads it will say what is wrong
 
 
 def _series_name(file: DicomFile) -> str:
@@ -374,13 +382,21 @@ def _split(slots: list[Slot], frames: dict[Slot, Frame], files: list[DicomFile])
         if not _parts_positions(slots, frames, name):
             continue
         names.append(name)
-        if len({len(some) for some in trial.values()}) == 1 and not any(_crowded(some, frames) for some in trial.values()):
+        if _even(trial.values(), strong=name in enhanced.STRONG_MARKS) and not any(
+            _crowded(some, frames) for some in trial.values()
+        ):
             return [(", ".join(word for word in key if word), some) for key, some in trial.items()]
     if any(len(files[index].frames) > 1 for index, _ in slots):
         by_file = _by_file(slots, files)
         if len(by_file) > 1:
             return by_file
     return [("", slots)]
+
+
+def _even(parts: Iterable[list[Slot]], *, strong: bool) -> bool:
+    """Whether parts are volumes rather than strays: of one size, or by a strong mark (one of them may lack a slice) nearly."""
+    sizes = [len(part) for part in parts]
+    return len(set(sizes)) == 1 or (strong and min(sizes) >= 2 and 2 * min(sizes) >= max(sizes))
 
 
 def _by_file(slots: list[Slot], files: list[DicomFile]) -> list[tuple[str, list[Slot]]]:

@@ -113,11 +113,14 @@ def frame_positions(series: Series, *, uneven: Uneven = "refuse", case_id: str =
     placed = _stack(series, uneven, case_id)
     step = placed.grid.spacing_mm[0]
     slices: dict[tuple[str, int], float] = {}
+    twice = set()
     for plane, index in enumerate(placed.order):
         file, frame = series.chosen[index]
-        z = plane if placed.regular else float((placed.positions_mm[plane] - placed.positions_mm[0]) / step)
-        slices[(series.files[file].sop_uid, frame + 1)] = z
-    return SliceIndex(placed.grid, slices)
+        key = (series.files[file].sop_uid, frame + 1)
+        if key in slices:
+            twice.add(key)  # a UID that two slices share names neither
+        slices[key] = plane if placed.regular else float((placed.positions_mm[plane] - placed.positions_mm[0]) / step)
+    return SliceIndex(placed.grid, {key: z for key, z in slices.items() if key not in twice and key[0]})
 
 
 def read_series(series: Series, *, uneven: Uneven = "refuse", suv: Suv | None = "bw", case_id: str = "") -> Image:
@@ -241,8 +244,8 @@ def _scale(series: Series, suv: Suv | None) -> float:
 
 def _unit(series: Series, suv: Suv | None) -> str:
     """HU, SUV or arbitrary; Unreadable for values that are no measurement. Of one file: a series is of one kind."""
-    wanted = (*_JUDGED, *headers.tags("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"))
-    dataset, _ = headers.read_header(series.files[0].path, wanted)
+    groups_too = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence") if series.modality == "CT" else ()
+    dataset, _ = headers.read_header(series.files[0].path, (*_JUDGED, *headers.tags(*groups_too)))
     if headers.text(dataset, "PixelPresentation").upper() in ("COLOR", "MIXED", "TRUE_COLOR"):
         raise Unreadable(
             "colour",

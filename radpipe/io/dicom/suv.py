@@ -82,14 +82,14 @@ def facts(dataset: Dataset) -> Facts:
     def number(keyword: str) -> float | None:
         return next((found for source in sources if (found := headers.number(source, keyword)) is not None), None)
 
-    def when(day: str, time: str) -> datetime | None:
-        return _when(text(day), text(time))
-
     tracers = next(
         (found for source in sources if (found := headers.items(source, "RadiopharmaceuticalInformationSequence"))), ()
     )
     tracer = tracers[0] if tracers else Dataset()
-    day = text("AcquisitionDate") or text("AcquisitionDateTime")[:8] or text("SeriesDate")
+    # Where one of the dates is missing the other one stands for it: a time without a date could not be compared.
+    acquired_on = text("AcquisitionDate") or text("AcquisitionDateTime")[:8] or text("SeriesDate")
+    made_on = text("SeriesDate") or acquired_on
+    acquired = text("AcquisitionTime")
     full = _moment(headers.text(tracer, "RadiopharmaceuticalStartDateTime"))
     decay = text("DecayCorrection").upper()
     corrected_to = _moment(text("DecayCorrectionDateTime"))
@@ -105,13 +105,11 @@ def facts(dataset: Dataset) -> Facts:
         sex=text("PatientSex").upper(),
         dose_bq=headers.number(tracer, "RadionuclideTotalDose"),
         half_life_s=headers.number(tracer, "RadionuclideHalfLife"),
-        injected=full or _when(day, headers.text(tracer, "RadiopharmaceuticalStartTime")),
+        injected=full or _when(acquired_on, headers.text(tracer, "RadiopharmaceuticalStartTime")),
         injected_has_date=full is not None,
         tracers=len(tracers),
-        series_start=when("SeriesDate", "SeriesTime"),
-        acquired=_moment(text("AcquisitionDateTime"))
-        if not text("AcquisitionTime")
-        else when("AcquisitionDate", "AcquisitionTime"),
+        series_start=_when(made_on, text("SeriesTime")),
+        acquired=_when(acquired_on, acquired) if acquired else _moment(text("AcquisitionDateTime")),
         corrected_to=corrected_to,
         ge_start=_moment(_private(dataset, 0x0009100D, 0x00090010, "GEMS_PETD_01")),
         frame_reference_s=_thousandth(number("FrameReferenceTime")),

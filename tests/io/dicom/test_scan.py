@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from radpipe.errors import RadpipeError
+from radpipe.errors import CohortError, RadpipeError
 from radpipe.io.dicom import headers
 from radpipe.io.dicom.headers import Unreadable
 from radpipe.io.dicom.scan import DicomFile, Left, group, scan_file, scan_folder
@@ -107,6 +107,11 @@ def test_a_deep_but_finite_nesting_is_read(tmp_path, make_series, stored):
     for path in make_series(tmp_path, stored):
         nested(path, 40)
     np.testing.assert_array_equal(read_series(scan_folder(tmp_path).series[0]).voxels, stored - 1024)
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(CohortError, match="not a folder"):
+        scan_folder(tmp_path / "nowhere")
 
 
 def test_no_permission_is_named(tmp_path, make_series, stored):

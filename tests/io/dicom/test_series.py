@@ -358,6 +358,14 @@ def test_headers_that_cannot_be_true_are_refused(tmp_path, make_slice, changes, 
         read_series(series)
 
 
+def test_a_rescale_that_is_no_number_is_not_taken_for_none(tmp_path, make_series, stored):
+    path = make_series(tmp_path, stored)[1]
+    data = path.read_bytes()
+    assert data.count(b"-1024 ") == 1
+    path.write_bytes(data.replace(b"-1024 ", b"-10,24"))
+    refused(tmp_path, FileProblem, "RescaleSlope or RescaleIntercept", "no number")
+
+
 # --- several volumes in one series ---------------------------------------------------------------------------------------
 
 
@@ -378,6 +386,15 @@ def test_echoes_and_time_points_are_volumes_of_their_own(tmp_path, make_series, 
     assert len(parts) == len(values) and len({part.part for part in parts}) == len(values)
     sums = sorted(int(read_series(part).voxels.sum()) for part in parts)
     assert sums == [int((stored + number).sum()) for number in range(len(values))]
+
+
+def test_an_echo_that_lacks_a_slice_is_named_and_the_other_is_read(tmp_path, make_series, stored):
+    make_series(tmp_path / "1", stored, "MR", EchoTime=4.6)
+    make_series(tmp_path / "2", stored, "MR", EchoTime=9.2)[2].unlink()
+    first, second = scan_folder(tmp_path).series
+    np.testing.assert_array_equal(read_series(first).voxels, stored)
+    with pytest.raises(GeometryError, match=r"echo time 9\.2.*1 slice is missing"):
+        read_series(second)
 
 
 def test_a_scout_in_a_ct_series_is_left_aside(tmp_path, make_series, make_slice, stored):
@@ -461,6 +478,13 @@ def test_frame_positions_name_the_plane_of_every_image(tmp_path, make_series, st
     planes = {pydicom.dcmread(file.path).InstanceNumber: index.of(file.sop_uid) for file in series.files}
     assert planes == {1: 4, 2: 3, 3: 2, 4: 1, 5: 0}
     assert index.of("1.2.3") is None and index.grid == read_series(series).grid
+
+
+def test_a_uid_that_two_slices_share_names_neither(tmp_path, make_series, stored):
+    make_series(tmp_path, stored, SOPInstanceUID="1.2.9")
+    series = only(tmp_path)
+    assert frame_positions(series).of("1.2.9") is None
+    np.testing.assert_array_equal(read_series(series).voxels, stored - 1024)
 
 
 def test_read_image_takes_a_folder_of_one_series(tmp_path, make_series, stored):

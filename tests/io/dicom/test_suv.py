@@ -78,6 +78,10 @@ def factor_of(series, **options: object) -> float:
         ({"DecayCorrection": "ADMIN"}, "bw", 70000 / 400e6),
         # the series was made an hour after the scan: the first acquisition counts
         ({"SeriesTime": "115000"}, "bw", BW),
+        # one of the dates is enough
+        ({"AcquisitionDate": None}, "bw", BW),
+        ({"SeriesDate": None}, "bw", BW),
+        ({"SeriesDate": None, "AcquisitionDate": None}, "bw", BW),
         # injected before midnight
         ({"SeriesTime": "004948", "AcquisitionTime": "004948", "RadiopharmaceuticalStartTime": "230000"}, "bw", BW),
         # the full date time is believed before the time alone
