@@ -12,7 +12,7 @@ from radpipe.core.image import Image, Mask
 from radpipe.errors import CohortError, FileProblem, GeometryError, RadpipeError
 from radpipe.io.dicom import headers, rtstruct, seg
 from radpipe.io.dicom.headers import Unreadable
-from radpipe.io.dicom.registration import Placement, Registration, read_registration
+from radpipe.io.dicom.registration import Placement, Registration, read_registration, told
 from radpipe.io.dicom.rtstruct import StructureRoi, StructureSet
 from radpipe.io.dicom.scan import Export, Left, Series, group, scan_file, scan_folder
 from radpipe.io.dicom.seg import Segments, SegRegion
@@ -117,7 +117,7 @@ def region_kind(path: Path, *, case_id: str = "") -> str:
     try:
         dataset, _ = headers.read_header(Path(path), _KINDS)
     except Unreadable as error:
-        raise error.problem(path, case_id) from error
+        raise told(error, path, case_id) from error
     sop, modality = headers.text(dataset, "SOPClassUID"), headers.text(dataset, "Modality")
     if sop == rtstruct.RTSTRUCT or (not sop and modality == "RTSTRUCT"):
         return "RTSTRUCT"

@@ -158,7 +158,9 @@ def rigid_part(transform: FloatArray) -> FloatArray:
 def told(error: Unreadable, path: object, case_id: str) -> RadpipeError:
     """What is wrong with a file; an error of our own, raised while it was read, as it is."""
     cause = error.__cause__
-    return cause.about(case_id=case_id, path=path) if isinstance(cause, RadpipeError) else error.problem(path, case_id)
+    if isinstance(cause, RadpipeError):
+        return cause.about(case_id=case_id, path=path)
+    return FileProblem(error.why, hint=error.hint or "Correct the path, or export the file again.", case_id=case_id, path=path)
 
 
 def _straight(axes: FloatArray) -> bool:
