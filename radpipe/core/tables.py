@@ -9,10 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from radpipe.core.intake_tables import INTAKE
+from radpipe.core.intake_tables import DOCTOR_FINDINGS, INTAKE
 from radpipe.core.schema import Column, Schema, check_table, empty_table, json_schema, make_table
 
-__all__ = ["SCHEMAS", "Column", "Schema", "check_table", "empty_table", "json_schema", "make_table"]
+__all__ = ["DOCTOR_FINDINGS", "SCHEMAS", "Column", "Schema", "check_table", "empty_table", "json_schema", "make_table"]
 
 _CASE = Column("case_id", "string", "the case's id in the manifest")
 _REPEAT = Column("repeat", "int64", "repeat of the cross-validation, from 0; -1 where the row holds for all repeats")
@@ -388,32 +388,12 @@ FAILURES = Schema(
     ),
     ("case_id", "stage"),
 )
-DOCTOR_FINDINGS = Schema(
-    "doctor_findings",
-    "What `radpipe doctor` found in a cohort, worst first.",
-    (
-        Column("number", "int64", "place in the list, from 1; errors first, then warnings, then notes"),
-        Column("case_id", "string", "the case's id in the manifest; empty where it concerns the cohort"),
-        Column("file", "string", "the file it is about, from the manifest's folder; empty where there is none"),
-        Column("check", "string", "kind of finding: shift, flip, slices, border, intensity, duplicate-image, ..."),
-        Column(
-            "severity",
-            "string",
-            "error: the case is refused, or its features would be wrong; warning: look at it; note: good to know",
-            allowed=("error", "warning", "note"),
-        ),
-        Column("what", "string", "what was found, with numbers and units"),
-        Column("what_to_do", "string", "what to do about it"),
-        Column("safe_repair", "string", "the repair that --fix makes; empty where none is safe"),
-    ),
-    ("number",),
-)
 SCHEMAS = {
     schema.name: schema
     for schema in (
         *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
-        MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES, DOCTOR_FINDINGS,
+        MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
     )
 }  # fmt: skip
 
