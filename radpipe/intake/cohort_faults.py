@@ -319,7 +319,7 @@ def _points(masks: Sequence[Mask]) -> tuple[FloatArray, FloatArray]:
     """((n, 3) LPS mm of the voxels' centres, (n,) their volumes in mm3); what two regions share counts once."""
     at, weight = [], []
     for place, mask in enumerate(masks):
-        own = mask.grid.world_mm(np.argwhere(mask.voxels))
+        own = mask.grid.world_mm(np.argwhere(mask.voxels).astype(np.float64))
         own = own[~_inside(own, masks[:place])] if place else own
         at.append(own)
         weight.append(np.full(len(own), mask.grid.voxel_volume_mm3))
@@ -361,7 +361,7 @@ def _of_patient(grid: Grid | None) -> FloatArray:
     """Voxel size along left-right, front-back and head-feet, mm."""
     assert grid is not None
     along = np.abs(np.asarray(grid.direction).reshape(3, 3)).argmax(axis=1)
-    return np.asarray(grid.spacing_mm[::-1])[along]
+    return np.asarray(np.asarray(grid.spacing_mm[::-1])[along], np.float64)
 
 
 def _slice_axis(grid: Grid | None) -> int:

@@ -38,7 +38,6 @@ CHECKS = {
     "constant": "the region has one intensity only",
     "intensity": "the intensities are not what the modality's unit would give",
     "normalisation": "intensities of the cohort's images are not comparable",
-    "mirrored": "the outline fits the image better when mirrored or turned",
     "spacing-outlier": "the voxel size differs from the cohort's",
     "orientation-outlier": "the slices were cut in another plane than the cohort's",
     "duplicate-image": "the same voxels stand under two cases",

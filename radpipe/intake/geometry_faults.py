@@ -63,7 +63,7 @@ class Lattice:
 def relation(image: Grid, mask: Grid) -> Relation:
     own, other = _matrix(image), _matrix(mask)
     offset = np.linalg.solve(own, np.asarray(mask.origin_mm) - np.asarray(image.origin_mm))
-    return Relation(np.linalg.solve(own, other), offset)
+    return Relation(np.asarray(np.linalg.solve(own, other), np.float64), np.asarray(offset, np.float64))
 
 
 def lattice(image: Grid, mask: Grid) -> Lattice | None:
@@ -85,7 +85,7 @@ def on_image(voxels: Volume, place: Lattice, shape: tuple[int, int, int]) -> tup
     """
     axes = [int(np.flatnonzero(place.order[row])[0]) for row in range(3)]  # of the mask, for each axis of the image
     turned = voxels.transpose([2 - axes[2 - axis] for axis in range(3)])
-    turned = np.flip(turned, [2 - row for row in range(3) if place.order[row].sum() < 0])
+    turned = np.flip(turned, tuple(2 - row for row in range(3) if place.order[row].sum() < 0))
     first, last = place.box(voxels.shape[::-1])
     result = np.zeros(shape, voxels.dtype)
     target, source = [], []
@@ -435,7 +435,7 @@ def _cover_words(first: IntArray, last: IntArray) -> str:
 
 
 def _matrix(grid: Grid) -> FloatArray:
-    return np.asarray(grid.direction).reshape(3, 3) * np.asarray(grid.spacing_mm[::-1])
+    return np.asarray(np.asarray(grid.direction).reshape(3, 3) * np.asarray(grid.spacing_mm[::-1]), np.float64)
 
 
 def _corners(grid: Grid) -> FloatArray:
