@@ -58,7 +58,7 @@ def only(regions: Sequence[T], *, noun: str, path: object) -> T:
         raise FileProblem(f"it holds no {noun}.", hint="Export the file again with its regions.", path=path)
     raise FileProblem(
         f"it holds {len(regions)} {noun}s and nobody says which one is meant: {listed(regions, noun)}.",
-        hint="Write its name (or number) in the column roi.",
+        hint="Say --roi NAME, or write the name (or number) in the column roi of the table.",
         path=path,
     )
 

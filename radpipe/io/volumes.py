@@ -288,6 +288,8 @@ def _format(path: Path) -> _Format:
     for suffix, form in _FORMATS.items():
         if name.endswith(suffix):
             return form
+    if not path.exists():
+        raise FileNotFoundError(path)
     raise Unsound(
         f"radpipe does not read files named like this (it reads {', '.join(SUFFIXES)}).", "Convert the file to .nii.gz."
     )

@@ -111,10 +111,13 @@ def test_the_command_on_a_folder_and_a_structure_set(export, tmp_path: Path) -> 
         (row,) = csv.DictReader(file)
     assert row["roi"] == "gtvp"
     assert float(row["original_shape_VoxelVolume"]) == 8 * 9 * 4 * 2.0
-    many = command("extract", *export)
-    assert many.returncode == 3
-    assert "it holds 2 ROIs and nobody says which one is meant: 1 'GTVp', 2 'Node'" in many.stderr
-    assert "Nobody^" not in many.stderr
+
+
+def test_several_rois_and_nobody_says_which(export) -> None:
+    (item,) = measure_here(single_case(*export), load_settings(None, overrides=(), feature_set=None, engine=None))
+    assert item.failure is not None
+    assert item.failure["problem"] == "it holds 2 ROIs and nobody says which one is meant: 1 'GTVp', 2 'Node'."
+    assert "--roi" in item.failure["hint"] and "column roi" in item.failure["hint"]
 
 
 def test_a_pair_is_read(export) -> None:
