@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from radpipe.io.dicom.scan import Export, scan_folder
 
 CLASSES = {
     "CT": ("CT", "1.2.840.10008.5.1.4.1.1.2"),
@@ -85,6 +88,12 @@ def make_slice() -> Callable[..., Dataset]:
 @pytest.fixture(scope="session")
 def make_series() -> Callable[..., list[Path]]:
     return write_series
+
+
+@pytest.fixture(scope="session")
+def scanned(shared_data) -> Callable[[str], Export]:
+    """What a folder of the shared data holds; each is walked once."""
+    return functools.cache(lambda folder: scan_folder(shared_data / folder))
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ FOLDERS = sorted({prefix if prefix.endswith("/") else prefix.rsplit("/", 1)[0] +
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_image_of_the_catalogue_is_read_or_refused_for_the_right_reason(shared_data, catalogue, folder):
+def test_every_image_of_the_catalogue_is_read_or_refused_for_the_right_reason(shared_data, scanned, catalogue, folder):
     root = shared_data / "dicom"
     files = [name for name in catalogue.file if name.startswith(folder)]
     assert files
@@ -89,7 +89,7 @@ def test_every_image_of_the_catalogue_is_read_or_refused_for_the_right_reason(sh
             if catalogue.set_index("file").modality[name] not in OTHERS:
                 judge(alone(root / name), root / name, expected(name))
         return
-    for series in scan_folder(root / folder).series:
+    for series in scanned(f"dicom/{folder}").series:
         if series.is_image:
             judge(series, root / folder, expected(folder))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import generate_uid
 
 from radpipe.errors import FileProblem
 from radpipe.io.dicom.scan import scan_folder
@@ -207,16 +209,52 @@ def test_two_tracers_are_refused(series):
         read_series(series(each))
 
 
-def test_the_verified_whole_body_scan(shared_data):
+def test_enhanced_pet_says_its_unit_by_a_code(series, tmp_path):
+    """Enhanced PET has no Units: the code of its real world values says Bq/ml, and DecayCorrectionDateTime says when."""
+    made = series()
+    sources = [pydicom.dcmread(file.path) for file in made.files]
+    for dataset in sources:
+        dataset.ContentDate, dataset.ContentTime = "20240101", "120000"
+        dataset.BodyPartExamined, dataset.Laterality, dataset.PatientPosition = "CHEST", "", "HFS"
+    enhanced = highdicom.legacy.LegacyConvertedEnhancedPETImage(sources, generate_uid(), 7, generate_uid(), 1)
+    enhanced.SOPClassUID = enhanced.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.130"
+    shared = enhanced.SharedFunctionalGroupsSequence[0]
+    for group in (shared, *enhanced.PerFrameFunctionalGroupsSequence):
+        for keyword in ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence"):
+            if keyword in group:
+                delattr(group, keyword)
+    code, mapping = Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "Bq/ml", "UCUM", "Becquerels/milliliter"
+    mapping.MeasurementUnitsCodeSequence = Sequence([code])
+    shared.RealWorldValueMappingSequence = Sequence([mapping])
+    enhanced.DecayCorrected, enhanced.DecayCorrectionDateTime = "YES", "20240101104948"
+    tracer = sources[0].RadiopharmaceuticalInformationSequence[0]
+    enhanced.RadiopharmaceuticalInformationSequence = Sequence([tracer])
+    enhanced.PatientWeight = 70
+    del tracer.RadiopharmaceuticalStartTime
+    tracer.RadiopharmaceuticalStartDateTime = "20240101090000"
+    for keyword in ("Units", "DecayCorrection"):
+        if keyword in enhanced:
+            delattr(enhanced, keyword)
+    (tmp_path / "enhanced").mkdir()
+    enhanced.save_as(tmp_path / "enhanced" / "x.dcm")
+    assert factor_of(choose(scan_folder(tmp_path / "enhanced"))) == pytest.approx(BW, rel=1e-6)
+    enhanced.DecayCorrected = "NO"
+    enhanced.save_as(tmp_path / "enhanced" / "x.dcm")
+    with pytest.raises(FileProblem, match="DecayCorrection is NONE"):
+        read_series(choose(scan_folder(tmp_path / "enhanced")))
+
+
+def test_the_verified_whole_body_scan(shared_data, scanned):
     """README of the data: SUVbw = Bq/ml x 2.429030e-4; equals the IBSI's PET of the same patient."""
     folder = shared_data / "dicom/sts001_raw_pet_bqml"
-    raw = read_series(choose(scan_folder(folder), modality="PET"))
+    raw = read_series(choose(scanned("dicom/sts001_raw_pet_bqml/image/"), modality="PET"))
     slope = float(pydicom.dcmread(folder / "image/1-100.dcm", stop_before_pixels=True).RescaleSlope)
     plane = pydicom.dcmread(folder / "image/1-100.dcm")
     z = round((float(plane.ImagePositionPatient[2]) - raw.grid.origin_mm[2]) / raw.grid.spacing_mm[0])
     np.testing.assert_allclose(raw.voxels[z], plane.pixel_array * slope * 2.429030e-4, rtol=2e-6)
 
-    ibsi = read_series(choose(scan_folder(shared_data / "sts/dicom/STS_001/PET/image")))
+    ibsi = read_series(choose(scanned("sts/dicom/STS_001/PET/image")))
     start = (np.asarray(ibsi.grid.origin_mm) - raw.grid.origin_mm) / raw.grid.spacing_mm[::-1]
     np.testing.assert_allclose(start, np.rint(start), atol=1e-3)
     x, y, z = np.rint(start).astype(int)
