@@ -16,8 +16,8 @@ class PatientSettings(Settings):
     """How several regions and modalities of a patient become one row: a rule over regions, one block of columns a modality."""
 
     rule: Rule
-    """primary: the region that ``primary`` names. largest: the one of largest volume. sum: additive features (volumes, areas, energies)
-    are added over all regions. weighted_mean: the mean over all regions, weighted by volume."""
+    """primary: the region that ``primary`` names; largest: that of largest volume; sum; weighted_mean: weighted by volume.
+    A sum is of additive features (volumes, areas, energies); see ``others``."""
     primary: str | None = Field(None, min_length=1)
     """Name of the primary region (column ``roi`` of the manifest), or a pattern such as GTVp*; case does not matter."""
     others: Literal["leave_out", "largest", "weighted_mean"] = "leave_out"
@@ -27,8 +27,7 @@ class PatientSettings(Settings):
     block: str = Field("modality", min_length=1)
     """Column of the manifest whose values name the blocks of columns, as PET in PET__original_glcm_JointEntropy."""
     blocks: tuple[Block, ...] | None = Field(None, min_length=1)
-    """The blocks in their order; the first one's region stands for the patient where a model looks at images or at the volume. null:
-    all there are, in the order of the alphabet."""
+    """The blocks in their order; the first one's region is what image models look at. null: all there are, in alphabetical order."""
     params: dict[Block, dict[str, Any]] = Field(default_factory=dict)
     """Block -> its own parameters in place of ``features.params`` (a bin width of 25 HU is none for SUV); or the path of a file."""
 
