@@ -157,6 +157,8 @@ def close(done: Ingested, out: Path, began: float) -> int:
     unmapped = sorted({row["name"] for row in done.regions if row.get("why") == NOT_IN_MAP})
     if unmapped:
         click.echo(f"not in the region map, and left: {', '.join(unmapped[:20])}{' ...' if len(unmapped) > 20 else ''}")
+    for note in done.notes:
+        click.echo(note)
     for note in done.outcomes:
         click.echo(f"outcomes: {note}")
     show_failures(done, str(out / "failures.csv"))

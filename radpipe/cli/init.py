@@ -38,7 +38,7 @@ features:
   params:                     # a PyRadiomics parameter file, or its content
     setting: {setting}
     imageType: {{Original: {{}}}}
-
+{patients}
 selection: {{selector: tree, redundancy: 0.9, max_features: 5}}
 
 models:
@@ -87,9 +87,9 @@ def init(folder: Path, outcomes: Path | None, outcome: str, modality: str | None
     if (folder / OWN).is_dir() and ingested.is_file():
         _init_ingested(folder, ingested, workflow, outcomes, outcome)
         return
-    for path in (manifest, workflow):
-        if path.exists():
-            raise CohortError("is there already.", hint="Remove it, or name another folder with --out.", path=path)
+    for made in (manifest, workflow):
+        if made.exists():
+            raise CohortError("is there already.", hint="Remove it, or name another folder with --out.", path=made)
     guess = guess_pairs(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
     if not guess.rows:
         raise CohortError(
@@ -176,8 +176,28 @@ def _workflow(
         positive=f"\n  positive: {json.dumps(values[-1])}            # the value that counts as the event" if text and len(values) == 2 else "",
         clinical=", ".join(map(json.dumps, clinical)), spacing=SPACING[common], setting=SETTINGS[common],
         columns="".join(f"\n    # {json.dumps(name)}" for name in offered),
-        clinical_model="  clinical: {kind: logistic, inputs: clinical}\n" if clinical else "",
+        clinical_model="  clinical: {kind: logistic, inputs: clinical}\n" if clinical else "", patients=_patients(frame),
     )  # fmt: skip
+
+
+def _patients(frame: pd.DataFrame) -> str:
+    """The section that makes one row of a patient's several regions and modalities; nothing where each has one."""
+    if "patient_id" not in frame.columns or not frame["patient_id"].duplicated().any() or "" in set(frame["modality"]):
+        return ""
+    counts = frame.drop_duplicates(["patient_id", "modality"])["modality"].value_counts()
+    # The first is the one that a network looks at: that of most patients.
+    order = sorted(counts.index, key=lambda name: (-counts[name], name))
+    lines = [
+        "", "patients:                     # one row of features a patient, for several regions and modalities",
+        "  rule: largest               # or primary (and primary: NAME), sum, weighted_mean; see docs/patients.md",
+        f"  blocks: [{', '.join(order)}]".ljust(30) + f"# a block of columns each, as {order[0]}__original_...; networks look at the first",
+    ]  # fmt: skip
+    if len(order) > 1:
+        lines.append("  params:                     # in place of features.params, whose bin width suits one modality only")
+        lines += [
+            f"    {name}: {{setting: {SETTINGS[name].partition('   #')[0]}, imageType: {{Original: {{}}}}}}" for name in order
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _from(out: Path, path: Path) -> str:

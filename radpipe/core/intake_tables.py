@@ -102,7 +102,7 @@ INGEST = Schema(
         Column("cases", "string", "ids of the cases made from it, separated by spaces"),
         Column("why", "string", "why it was left, or what is remarkable about its use"),
     ),
-    ("item", "file", "series_uid"),
+    ("item", "file", "series_uid", "series_description"),
 )
 INGEST_REGIONS = Schema(
     "ingest_regions",

@@ -67,7 +67,7 @@ def item_rows(items: Iterable[Item]) -> list[dict[str, Any]]:
             {
                 "item": item.item, "patient_id": item.patient_id, "modality": item.modality, "series_number": item.series_number,
                 "series_description": item.series_description, "series_uid": item.series_uid,
-                "file": item.files[0] if len(item.files) == 1 else common_folder(item.files), "files": count,
+                "file": item.files[0] if len(item.files) == 1 or item.item == "volume" else common_folder(item.files), "files": count,
                 "files_used": count if item.used else 0, "files_left": 0 if item.used else count,
                 "status": USED if item.used else LEFT, "cases": " ".join(item.cases), "why": item.why.rstrip("."),
             }

@@ -125,7 +125,7 @@ class CohortFolder:
             found = self._inside(name).stat()
         except OSError:
             return False
-        return bool(known) and (known["source"], known.get("size"), known.get("mtime_ns")) == (
+        return known is not None and (known["source"], known.get("size"), known.get("mtime_ns")) == (
             source, found.st_size, found.st_mtime_ns,
         )  # fmt: skip
 

@@ -47,7 +47,7 @@ def overlay_png(image: Image, mask: Mask, title: str, subtitle: str = "", *, mod
         for at, text, size in ((0.16, title, 8.5), (0.36, subtitle, 6.5)):
             figure.text(gap / total, 1 - at / (height + top + gap), _fitting(text, total, size), fontsize=size, va="center")
         buffer = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 

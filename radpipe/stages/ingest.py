@@ -28,7 +28,7 @@ from radpipe.intake.ingest_table import FAILED, LEFT, USED, Item
 from radpipe.intake.pairing import OWN, REGISTERED, ImageFacts, Pair, RegionFacts, RoiFacts, Transfer, as_rows, pair_regions
 from radpipe.intake.region_names import CENSUS_COLUMNS, NamedVolume, RegionMap, census, region_map_file
 from radpipe.io.cohort_folder import MANIFEST, CohortFolder
-from radpipe.io.dicom.registration import Matrix, Registration, link
+from radpipe.io.dicom.registration import DEFORMABLE, Matrix, Registration, link
 from radpipe.io.dicom.scan import DicomFile, Export, Left, Series, group, walk
 from radpipe.io.files import sha256_file, write_bytes
 from radpipe.io.labelled import names_path
@@ -36,7 +36,8 @@ from radpipe.io.rows import to_csv
 from radpipe.io.store import Store, StoredResult
 from radpipe.stages import intake_work as work
 from radpipe.stages._child import classify
-from radpipe.stages._parallel import MapResult, Pool, Task, map_tasks
+from radpipe.stages._parallel import MapResult, Task, map_tasks
+from radpipe.stages._pool import Pool
 from radpipe.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ class _Work:
         self.failures: list[dict[str, Any]] = []
         self.remarks: dict[str, str] = {}
         self.matrices: dict[str, list[Registration]] = defaultdict(list)
+        self.unnamed: set[str] = set()
         self.identified = self.dicom = 0
         self._links: dict[tuple[str, str, str], FloatArray | None] = {}
         self._bad_links: set[str] = set()
@@ -290,6 +292,7 @@ class _Work:
         for series in export.series:
             self.dicom += len(series.files)
             self.identified += sum(not file.deidentified for file in series.files)
+            self.unnamed |= {_patient(file) for file in series.files if not file.patient_id.strip()}
             if series.is_image:
                 facts = _image_facts(series)
                 item = _item("image series", series, facts)
@@ -309,6 +312,10 @@ class _Work:
             item = _item({"REG": "registration"}.get(series.modality, series.modality), series, None, file)
             if series.modality not in (*_REGIONS, "REG"):
                 item.why = f"radpipe has no use for {series.modality}"
+                self.others.append(item)
+                continue
+            if file.sop_class == DEFORMABLE:
+                item.why = "a deformable registration, which is not applied"
                 self.others.append(item)
                 continue
             digest = digests[file.path]
@@ -387,16 +394,18 @@ class _Work:
                 continue
             stored = result.done[case_id]
             key = f"volume {row['image_path']}"
-            image = ImageFacts(key, "", row["patient_id"], row["modality"], None, "", "", frozenset())
+            image_facts = ImageFacts(key, "", row["patient_id"], row["modality"], None, "", "", frozenset())
             rois = tuple(RoiFacts(at, name, "") for at, name in enumerate(stored.row["names"]))
-            facts = RegionFacts(f"volume {row['mask_path']}", "volume", "", row["patient_id"], None, "", rois, sha256=digest)
-            self.images[key] = _Image(image, item.files, item, result=stored)
-            regions = _Regions(facts, row["mask_path"], self.folder / row["mask_path"], item)
+            region_facts = RegionFacts(
+                f"volume {row['mask_path']}", "volume", "", row["patient_id"], None, "", rois, sha256=digest
+            )
+            self.images[key] = _Image(image_facts, item.files, item, result=stored)
+            regions = _Regions(region_facts, row["mask_path"], self.folder / row["mask_path"], item)
             for number, found in stored.row["regions"].items():
                 regions.drawn[key, int(number)] = (found, stored.file(work.mask_name(int(number))))
-            self.regions[facts.key] = regions
+            self.regions[region_facts.key] = regions
             rule = f"paired by name with {row['mask_path'].rpartition('/')[2]}"
-            self.pairs.append(Pair(key, facts.key, tuple(roi.number for roi in rois), OWN, rule, False))
+            self.pairs.append(Pair(key, region_facts.key, tuple(roi.number for roi in rois), OWN, rule, False))
 
     def _pair(self) -> None:
         images = [image.facts for image in self.images.values() if image.series is not None]
@@ -406,8 +415,12 @@ class _Work:
         self.pairs += [pair for pair in found.pairs if pair.image not in left_out]
         for key, why in left_out.items():
             self.images[key].item.why = why
+        drawn = {facts.patient_id for facts in regions}
         for key in found.without:
-            self.images[key].item.why = self.images[key].item.why or "no region refers to it"
+            image = self.images[key]
+            elsewhere = self.options.transfer != "none" and image.facts.patient_id in drawn
+            why = "no region refers to it" + (", and none lies in its frame of reference" if elsewhere else "")
+            image.item.why = image.item.why or why
         for key, text in found.remarks.items():
             self.remarks[key] = "; ".join(part for part in (text, self.remarks.get(key, "")) if part)
         for one in found.unpaired:
@@ -531,8 +544,20 @@ class _Work:
                  "image_path": image_path, "mask_path": mask_path, "label": 1}
             )  # fmt: skip
             self._use(case)
+        numbered = sum(case.roi not in case.names for case in made) if self.options.region_map is None else 0
         rows.sort(key=lambda row: str(row["case_id"]))
         done = self.so_far(rows, region_rows)
+        if numbered:
+            done.notes.append(
+                f"{numbered} cases have regions of one name on one image (several structure sets, or names given twice): all are "
+                "taken, numbered NAME-1, NAME-2; ingest_regions.csv says which is from which file. A --roi-map can refuse or merge them."
+            )
+        unnamed = {str(row["patient_id"]) for row in rows if row["patient_id"] in self.unnamed}
+        if unnamed:
+            done.notes.append(
+                f"{len(unnamed)} patients without a PatientID are called {', '.join(sorted(unnamed)[:3])}"
+                f"{' ...' if len(unnamed) > 3 else ''}, by their study."
+            )
         columns: Sequence[str] = ingest_table.MANIFEST_COLUMNS
         if outcomes is not None:
             columns = self._join(outcomes, done, files)

@@ -240,7 +240,7 @@ def scattered(source: Path, target: Path, seed: int) -> dict[str, str]:
             new = old
         else:
             folders = [f"d{chance.randrange(6)}" for _ in range(chance.randrange(4))]
-            ending = ".dcm" if path.name.endswith(".dcm") and chance.random() < 0.5 or "text" in path.name else ""
+            ending = ".dcm" if (path.name.endswith(".dcm") and chance.random() < 0.5) or "text" in path.name else ""
             new = Path(*folders, f"f{chance.randrange(10**9):09d}{ending}")
         (target / new).parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
@@ -271,9 +271,9 @@ def hospital(tmp_path: Path) -> Hospital:
 
 
 @pytest.fixture(scope="module")
-def tools() -> Iterator[Any]:
+def tools() -> Any:
     """The helpers of this file, for tests that cannot import it."""
-    yield sys.modules[__name__]
+    return sys.modules[__name__]
 
 
 @dataclass

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radpipe.core.tables import SCHEMAS
+from radpipe.io.tables import read_table
 from radpipe.io.volumes import read_image, read_mask
 
 GTV, NODE = (1, 4, 2, 6, 3, 8), (2, 3, 7, 9, 1, 4)
@@ -174,11 +176,14 @@ def test_damaged_files_are_faults_and_junk_is_not(mixed: Any) -> None:
 def test_nothing_leaves_the_folder_and_nothing_tells_who_it_was(mixed: Any, tools: Any) -> None:
     assert sorted(path.name for path in mixed.out.parent.iterdir()) == ["cohort", "export", "outside.dcm"]
     made = tools.content(mixed.out)
-    text = b"\n".join(data for name, data in made.items() if name.endswith(".csv")).decode() + mixed.done.stdout + mixed.done.stderr
+    text = (
+        b"\n".join(data for name, data in made.items() if name.endswith(".csv")).decode() + mixed.done.stdout + mixed.done.stderr
+    )
     for secret in ("Secret", "Hidden", "ACC77", "19500203", "20200101", str(mixed.export.parent.parent)):
         assert secret not in text.replace(str(mixed.out), "COHORT")
     said = mixed.done.stdout
     assert "not de-identified: " in said and "PatientIdentityRemoved" in said and "radpipe deidentify" in said
+    assert "2 cases have regions of one name on one image" in said and "NAME-1" in said
     assert said.rstrip().endswith(f"next: radpipe doctor {mixed.out}    then: radpipe init {mixed.out}")
 
 
@@ -203,20 +208,24 @@ def test_no_place_of_a_file_matters(mixed: Any, tools: Any, command: Any, tmp_pa
     assert len(again.failures) == len(mixed.failures)
 
 
-def test_the_same_command_again_computes_nothing_and_changes_nothing(mixed: Any, tools: Any, command: Any, tmp_path: Path) -> None:
+def test_the_same_command_again_computes_nothing_and_changes_nothing(
+    mixed: Any, tools: Any, command: Any, tmp_path: Path
+) -> None:
     shutil.copytree(mixed.out, tmp_path / "cohort", symlinks=True)
     before = tools.content(tmp_path / "cohort")
-    results = {path for path in (tmp_path / "cohort" / "ingest.radpipe").rglob("row.json")}
+    results = set((tmp_path / "cohort" / "ingest.radpipe").rglob("row.json"))
     assert results
     command(mixed.export, tmp_path / "cohort", check=3)
     assert tools.content(tmp_path / "cohort") == before
-    assert {path for path in (tmp_path / "cohort" / "ingest.radpipe").rglob("row.json")} == results
+    assert set((tmp_path / "cohort" / "ingest.radpipe").rglob("row.json")) == results
 
 
 # choosing, and names
 
 
-def test_filters_pick_series_and_still_transfer_from_those_left_out(hospital: Any, tools: Any, command: Any, tmp_path: Path) -> None:
+def test_filters_pick_series_and_still_transfer_from_those_left_out(
+    hospital: Any, tools: Any, command: Any, tmp_path: Path
+) -> None:
     ct = hospital.scan("P1", "CT", 1, description="Planning")
     hospital.scan("P1", "PET", 2, description="WB corrected")
     hospital.scan("P1", "PET", 3, description="WB uncorrected")
@@ -234,7 +243,10 @@ def test_filters_pick_series_and_still_transfer_from_those_left_out(hospital: An
     assert list(Case(out, tools).manifest) == ["P1_PET_GTV"]
     command(hospital.folder, out, "--redo", "--transfer", "none")
     assert list(Case(out, tools).manifest) == ["P1_CT_GTV"]
-    assert {path.name for path in out.rglob("*.nii.gz") if "ingest.radpipe" not in path.parts} == {"P1_CT.nii.gz", "P1_CT_GTV.nii.gz"}
+    assert {path.name for path in out.rglob("*.nii.gz") if "ingest.radpipe" not in path.parts} == {
+        "P1_CT.nii.gz",
+        "P1_CT_GTV.nii.gz",
+    }
     assert not (out / "overlays").exists()
     # an edited manifest is not overwritten without a word
     (out / "manifest.csv").write_text((out / "manifest.csv").read_text().replace("label", "label,outcome"))
@@ -281,7 +293,10 @@ def test_outcomes_are_joined(hospital: Any, tools: Any, command: Any, tmp_path: 
     out = tmp_path / "cohort"
     done = command(hospital.folder, out, "--outcomes", sheet, "--id-column", "Patient")
     rows = Case(out, tools).manifest
-    assert [(rows[case]["relapse"], float(rows[case]["age"])) for case in ("007_CT_GTV", "008_CT_GTV")] == [("1", 61.5), ("0", 55.0)]
+    assert [(rows[case]["relapse"], float(rows[case]["age"])) for case in ("007_CT_GTV", "008_CT_GTV")] == [
+        ("1", 61.5),
+        ("0", 55.0),
+    ]
     report = {row["sheet_id"]: row["status"] for row in tools.rows_of(out / "outcomes_report.csv")}
     assert report == {"7": "matched", "8": "matched", "9": "unmatched"}
     assert "2 patients matched" in done.stdout
@@ -332,3 +347,9 @@ def test_what_is_remembered_names_nobody(mixed: Any) -> None:
     remembered = json.loads((mixed.out / "ingest.radpipe" / "made_with.json").read_text())
     assert re.fullmatch(r"[0-9a-f]{12}", remembered["FOLDER"])
     assert not list((mixed.out / "ingest.radpipe").glob("tmp/*"))
+
+
+@pytest.mark.parametrize("name", ["ingest", "ingest_regions", "ingest_files", "ingest_failures"])
+def test_its_tables_are_as_their_schemas_say(mixed: Any, name: str) -> None:
+    file = "failures" if name == "ingest_failures" else name
+    assert len(read_table(mixed.out / f"{file}.csv", SCHEMAS[name]))

@@ -91,9 +91,9 @@ def test_a_cohort_is_old_or_new_or_has_no_manifest(what: str, tmp_path: Path, mo
 
 
 def test_one_ingest_at_a_time(tmp_path: Path) -> None:
-    with CohortFolder(tmp_path / "cohort").lock(), pytest.raises(RunError, match="another radpipe ingest"):
-        with CohortFolder(tmp_path / "cohort").lock():
-            pass
+    first, second = CohortFolder(tmp_path / "cohort"), CohortFolder(tmp_path / "cohort")
+    with first.lock(), pytest.raises(RunError, match="another radpipe ingest"), second.lock():
+        pass
     with CohortFolder(tmp_path / "cohort").lock():
         pass
 
