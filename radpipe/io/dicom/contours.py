@@ -345,8 +345,8 @@ def _fill_plane(
 ) -> bool:
     """Set the voxels of the plane's slab that lie inside its contours; whether any voxel centre lay in the slab.
 
-    Scanlines: along the grid axis that runs best within the plane, every row of voxels projects onto a straight line in it.
-    Where the edges cross that line is sorted into the voxels by counting, so a row's parity is a running sum.
+    Scanlines: along the grid axis that runs best within the plane, every row of voxels projects onto a straight line in it. A
+    voxel is inside where an odd number of edges crosses its line at or before it.
     """
     size = inside.shape[::-1]
     lowest = np.maximum(np.floor(within_box[0] - 1e-3), 0).astype(int)
@@ -354,7 +354,8 @@ def _fill_plane(
     box = [(int(i), int(j)) for i, j in zip(lowest, highest, strict=True)]
     in_plane = steps - np.outer(normal, normal @ steps)
     lengths = np.linalg.norm(in_plane, axis=0)
-    scan = 0 if lengths[0] > 0.5 * lengths.max() else int(np.argmax(lengths))
+    steep = np.abs(normal @ steps) / np.linalg.norm(steps, axis=0)
+    scan = 0 if steep[0] < 0.9 else int(np.argmin(steep))
     first, second = (axis for axis in range(3) if axis != scan)
     u = in_plane[:, scan] / lengths[scan]
     w = np.cross(normal, u)
@@ -374,22 +375,46 @@ def _fill_plane(
     if not near.any():
         return False
     rows, height, kept = rows[near], height[near], np.flatnonzero(near)
-    parity = _parities(plane.contours, rows @ u, rows @ w, u, w, float(lengths[scan]), count)
-    along = height[:, None] + rise * np.arange(count)
-    within = (along >= plane.low - _TIE_MM) & (along < plane.high - _TIE_MM)
-    parity &= within
+    row, behind = _crossings(plane.contours, rows @ u, rows @ w, u, w, float(lengths[scan]), count)
+    if scan == 0 and abs(rise) * count <= _SAME_MM:  # rows lie in the plane: all of each
+        counts = np.bincount(row * (count + 1) + behind, minlength=len(rows) * (count + 1)).astype(np.uint8)
+        # Whether a sum is odd survives its running over at 256.
+        odd = np.cumsum(counts.reshape(-1, count + 1)[:, :count], axis=1, dtype=np.uint8) & 1
+        inside[b[kept // a.size], a[kept % a.size], start : start + count] |= odd.astype(bool)
+        return True
+    line, along = _in_slab(height, rise, count, plane)
+    keys = np.sort(row * (count + 1) + behind)
+    before = np.searchsorted(keys, np.arange(len(rows)) * (count + 1), "left")
+    odd = (np.searchsorted(keys, line * (count + 1) + along, "right") - before[line]) % 2 == 1
     place: dict[int, np.ndarray] = {}
-    place[scan] = (start + np.arange(count))[None, :]
-    place[first] = a[kept % a.size][:, None]
-    place[second] = b[kept // a.size][:, None]
-    inside[place[2], place[1], place[0]] |= parity
-    return bool(within.any())
+    place[scan] = start + along[odd]
+    place[first] = a[kept[line[odd]] % a.size]
+    place[second] = b[kept[line[odd]] // a.size]
+    inside[place[2], place[1], place[0]] = True
+    return bool(line.size)
 
 
-def _parities(
+def _in_slab(height: FloatArray, rise: float, count: int, plane: _Plane) -> tuple[np.ndarray, np.ndarray]:
+    """(row, voxel) of the voxels whose centres lie in the plane's slab. height : of each row's first one; rise : to the next."""
+    low, high = plane.low - _TIE_MM, plane.high - _TIE_MM
+    if abs(rise) * count <= _SAME_MM:
+        begin, end = np.zeros(len(height), np.int64), np.full(len(height), count, np.int64)
+    else:
+        ends = np.sort(np.stack([(low - height) / rise, (high - height) / rise]), axis=0)
+        begin = np.clip(np.floor(ends[0]), 0, count).astype(np.int64)
+        end = np.clip(np.ceil(ends[1]) + 1, 0, count).astype(np.int64)
+    many = np.maximum(end - begin, 0)
+    line = np.repeat(np.arange(len(height)), many)
+    along = np.repeat(begin - np.cumsum(many) + many, many) + np.arange(many.sum())
+    at = height[line] + rise * along
+    within = (at >= low) & (at < high)
+    return line[within], along[within]
+
+
+def _crossings(
     polygons: Sequence[FloatArray], u_row: FloatArray, w_row: FloatArray, u: FloatArray, w: FloatArray, step: float, count: int
-) -> np.ndarray:
-    """(rows, count) bool: whether an odd number of edges lies at or before each voxel of each row.
+) -> tuple[np.ndarray, np.ndarray]:
+    """(row, voxel) of every crossing of an edge with a row: the first voxel at or behind it, ``count`` beyond the row's end.
 
     u_row, w_row : (rows,) where a row's first voxel lies in the plane, mm; its voxels follow along u, ``step`` mm apart.
     """
@@ -408,6 +433,4 @@ def _parities(
     row = order[rank]
     # The first voxel at or behind the crossing; a crossing on a centre is one whatever the last bit says.
     first = np.ceil((at - u_row[row] - _SAME_MM) / step)
-    first = np.clip(first, 0, count).astype(np.int64)
-    counts = np.bincount(row * (count + 1) + first, minlength=len(w_row) * (count + 1))
-    return np.asarray(np.cumsum(counts.reshape(-1, count + 1)[:, :count], axis=1) % 2 == 1)
+    return row, np.clip(first, 0, count).astype(np.int64)

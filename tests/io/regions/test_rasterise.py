@@ -245,10 +245,12 @@ def rotation(rng: np.random.Generator) -> np.ndarray:
 
 
 def turned_grid(rng: np.random.Generator, shape: tuple[int, int, int] = (6, 14, 12)) -> Grid:
+    """Turned at random, and mirrored along some of its axes, as images with slices in reverse are."""
     spacing = rng.uniform(0.7, 3.0, 3)
+    turn = rotation(rng) * rng.choice([-1.0, 1.0], 3)
     return Grid(
         shape, (float(spacing[0]), float(spacing[1]), float(spacing[2])), tuple(float(v) for v in rng.uniform(-200, 200, 3)),
-        tuple(float(v) for v in rotation(rng).ravel()),
+        tuple(float(v) for v in turn.ravel()),
     )  # fmt: skip
 
 

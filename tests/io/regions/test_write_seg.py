@@ -100,10 +100,11 @@ def test_a_label_map_segmentation(ct_series, tmp_path: Path) -> None:
         write_dicom_seg(tmp_path / "two.dcm", masks_on(grid, overlap=True), source, form="LABELMAP")
 
 
-def test_a_mask_on_a_grid_of_its_own(ct_series, tmp_path: Path) -> None:
-    """Predicted on finer slices than the series has: the file says where its planes lie."""
+@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 1, 0, 0, 0, -1), (-1, 0, 0, 0, 1, 0, 0, 0, 1)])
+def test_a_mask_on_a_grid_of_its_own(ct_series, tmp_path: Path, direction) -> None:
+    """Predicted on finer slices than the series has, in either order, or mirrored: the file says where its planes lie."""
     source = series_of(ct_series(grids()["straight"]))
-    fine = Grid((9, 10, 8), (1.0, 0.5, 0.5), (-8.0, 6.0, 101.0))
+    fine = Grid((9, 10, 8), (1.0, 0.5, 0.5), (-8.0, 6.0, 101.0), direction)
     masks = masks_on(fine, overlap=True)
     write_dicom_seg(tmp_path / "out.dcm", masks, source)
     for region, mask in zip(read_seg(tmp_path / "out.dcm").regions, masks.values(), strict=True):
