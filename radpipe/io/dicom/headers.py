@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import math
@@ -22,7 +23,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
-from radpipe.errors import FileProblem
+from radpipe.errors import FileProblem, RadpipeError
 
 # What is wrong with a value is judged here, where it is used; pydicom's own remarks quote values of the header.
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
@@ -112,7 +113,7 @@ def reasons() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (Unreadable, FileProblem):
+    except (Unreadable, RadpipeError):
         raise
     except RecursionError as error:
         raise Unreadable(
@@ -127,6 +128,8 @@ def reasons() -> Iterator[None]:
     except EOFError as error:
         raise truncated() from error
     except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # a place that cannot be in a file
+            raise Unreadable("damaged", "its DICOM elements are damaged: their lengths do not fit.", AGAIN) from error
         raise Unreadable("unreadable", f"the file cannot be read ({error.strerror or 'input error'}).", AGAIN) from error
     except Exception as error:
         raise Unreadable("damaged", f"its DICOM elements are damaged ({type(error).__name__}).", AGAIN) from error

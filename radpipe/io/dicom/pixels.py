@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 
 import numpy as np
@@ -198,21 +199,34 @@ def _codestream_size(frame: bytes) -> tuple[int, int] | None:
 def _decoded(dataset: Dataset, syntax: UID, wanted: list[int], shape: tuple[int, int, int]) -> Volume:
     """By pydicom's decoders. One frame after the other, unless it is all of them: a file may hold many volumes."""
     decoder = get_decoder(syntax)
-    try:
+    with _decoding(syntax):
         if wanted == list(range(shape[0])):
             return decoder.as_array(dataset, raw=True, allow_excess_frames=False)[0].reshape(shape)
         return np.stack([decoder.as_array(dataset, raw=True, index=number)[0] for number in wanted])
-    except (RuntimeError, ValueError) as error:
+
+
+@contextmanager
+def _decoding(syntax: UID) -> Iterator[None]:
+    """Whatever a decoder makes of damaged data, as Unreadable."""
+    try:
+        yield
+    except (MemoryError, RecursionError, OSError):
+        raise
+    except BaseException as error:
+        # The RLE decoder is Rust: what it did not foresee is a panic, which is no Exception to Python.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise Unreadable("damaged", f"its voxels cannot be decoded ({syntax.name}).", headers.AGAIN) from error
 
 
 def _bits_from_rle(dataset: Dataset, shape: tuple[int, int, int]) -> Volume:
     """One-bit frames in RLE: to the decoder each is a row of bytes (pydicom refuses them as they are)."""
-    packed, _ = get_decoder(RLELossless).as_array(
-        dataset.PixelData, raw=True, rows=1, columns=ceil(shape[1] * shape[2] / 8), number_of_frames=shape[0],
-        samples_per_pixel=1, bits_allocated=8, bits_stored=8, pixel_representation=0, photometric_interpretation="MONOCHROME2",
-        pixel_keyword="PixelData", allow_excess_frames=False,
-    )  # fmt: skip
+    with _decoding(RLELossless):
+        packed, _ = get_decoder(RLELossless).as_array(
+            dataset.PixelData, raw=True, rows=1, columns=ceil(shape[1] * shape[2] / 8), number_of_frames=shape[0],
+            samples_per_pixel=1, bits_allocated=8, bits_stored=8, pixel_representation=0, photometric_interpretation="MONOCHROME2",
+            pixel_keyword="PixelData", allow_excess_frames=False,
+        )  # fmt: skip
     return _bits(packed.reshape(shape[0], -1), shape)
 
 

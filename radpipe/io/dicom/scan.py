@@ -82,7 +82,9 @@ class DicomFile:
 
 @dataclass(frozen=True)
 class Left:
-    """A file that nobody uses. what : a code ("not-dicom", "truncated", "link-out", ...). why : the same in a sentence."""
+    """A file that nobody uses. why : the reason in a sentence. what : the same as a code: not-dicom, empty, truncated, damaged,
+    nested, too-large, unreadable, no-permission, missing, not-a-file, link, link-out, link-broken, dicomdir, no-class,
+    not-an-image, localizer, copy."""
 
     relative: str
     why: str

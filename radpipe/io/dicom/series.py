@@ -288,7 +288,8 @@ def _rescaled(stored: Volume, slope: float, intercept: float, whole: bool) -> Vo
         if not np.isfinite(values).all() or np.abs(values).max(initial=0.0) > np.finfo(np.float32).max:
             raise Unreadable("damaged", "it holds values that are not finite.", "Export the series again.")
         return values.astype(np.float32)
-    exact = stored.astype(np.int64) * int(slope) + int(intercept)
+    small = stored.dtype.itemsize <= 2 and 2**16 * abs(slope) + abs(intercept) < 2**31
+    exact = stored.astype(np.int32 if small else np.int64) * int(slope) + int(intercept)
     low, high = int(exact.min()), int(exact.max())
     for dtype in (np.int16, np.int32):
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:

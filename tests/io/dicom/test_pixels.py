@@ -166,6 +166,23 @@ def test_a_compressed_frame_that_is_cut_is_refused(make_slice, syntax):
         pixels.frames(dataset)
 
 
+def test_rle_that_its_decoder_panics_at_is_refused(make_slice):
+    """Every byte of a frame changed once: decoded to something, or refused; the Rust decoder's panics end nothing."""
+    dataset = make_slice(np.arange(64, dtype=np.uint16).reshape(8, 8))
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    frame = bytearray(next(generate_frames(dataset.PixelData, number_of_frames=1)))
+    refused = 0
+    for at in range(len(frame)):
+        changed = frame.copy()
+        changed[at] ^= 0x7F
+        dataset.PixelData = encapsulate([bytes(changed)])
+        try:
+            assert pixels.frames(dataset).shape == (1, 8, 8)
+        except Unreadable:
+            refused += 1
+    assert refused
+
+
 def test_a_codestream_that_claims_to_be_huge_is_not_believed(make_slice):
     """The decoder would allocate what the frame itself claims."""
     dataset = packed(make_slice, JPEG2000Lossless)
