@@ -134,6 +134,7 @@ class _Regions:
     relative: str
     path: Path
     item: Item
+    case_id: str = ""  # what a failure of the whole file is called
     drawn: dict[tuple[str, int], tuple[dict[str, Any], Path]] = field(default_factory=dict)
 
 
@@ -320,7 +321,7 @@ class _Work:
                 continue
             digest = digests[file.path]
             if isinstance(digest, RadpipeError):
-                self._leave(item, classify(digest))
+                self._leave(item, classify(digest), _file_case(item.patient_id, series))
                 continue
             about[file.relative] = (series, file, item, digest)
             payload = {"path": str(file.path), "kind": series.modality}
@@ -332,12 +333,12 @@ class _Work:
         frames = {uid: image.facts.frame for image in self.images.values() for uid in image.facts.slices}
         for name, (series, file, item, digest) in about.items():
             if name in failed:
-                self._leave(item, failed[name])
+                self._leave(item, failed[name], _file_case(item.patient_id, series))
             elif series.modality == "REG":
                 self._register(file, item, result.done[name].row, frames)
             else:
                 facts = _region_facts(series, file, digest, result.done[name].row)
-                self.regions[facts.key] = _Regions(facts, file.relative, file.path, item)
+                self.regions[facts.key] = _Regions(facts, file.relative, file.path, item, _file_case(item.patient_id, series))
                 if result.done[name].row["problems"]:
                     self.remarks[facts.key] = " ".join(result.done[name].row["problems"])
 
@@ -428,7 +429,7 @@ class _Work:
             mine.item.why = mine.item.why or one.why
             if one.fault:
                 facts = {"error": "cohort", "problem": _sentence(one.why), "hint": one.hint}
-                self._fail(_file_case(mine), mine.relative, mine.item.item, facts)
+                self._fail(mine.case_id, mine.relative, mine.item.item, facts)
 
     def _left_out(self, image: ImageFacts) -> str:
         if self.options.modalities and image.modality not in self.options.modalities:
@@ -823,9 +824,9 @@ def _item(kind: str, series: Series, facts: ImageFacts | None, file: DicomFile |
     )  # fmt: skip
 
 
-def _file_case(regions: _Regions) -> str:
-    number = regions.facts.number
-    return f"{regions.facts.patient_id}_{regions.facts.kind}{'' if number is None else f'_{number}'}"
+def _file_case(patient: str, series: Series) -> str:
+    """What a file is called whose regions are no cases."""
+    return f"{patient}_{series.modality}{'' if series.number is None else f'_{series.number}'}"
 
 
 def _failed(tasks: Sequence[Task], result: MapResult) -> dict[str, dict[str, Any]]:

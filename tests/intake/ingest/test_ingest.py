@@ -353,3 +353,55 @@ def test_what_is_remembered_names_nobody(mixed: Any) -> None:
 def test_its_tables_are_as_their_schemas_say(mixed: Any, name: str) -> None:
     file = "failures" if name == "ingest_failures" else name
     assert len(read_table(mixed.out / f"{file}.csv", SCHEMAS[name]))
+
+
+def test_a_segmentation_on_a_coarser_pet_and_a_region_beyond_it(hospital: Any, tools: Any, command: Any, tmp_path: Path) -> None:
+    ct = hospital.scan("P1", "CT", 1, slices=8)
+    # Voxels of 6 x 3.5 x 3.5 mm from 7 mm off: no centre lies on the border of the box. It ends before the CT's last slices.
+    pet = hospital.scan("P1", "PET", 2, slices=2, spacing=(6.0, 3.5, 3.5), origin=(-8.6, -10.7, 7.0))
+    hospital.seg(ct, "Lesion", GTV)
+    hospital.rtstruct(ct, {"Beyond": (7, 8, 2, 6, 3, 8)})
+    out = tmp_path / "cohort"
+    command(hospital.folder, out)
+    case = Case(out, tools)
+    assert sorted(case.manifest) == ["P1_CT_Beyond", "P1_CT_Lesion", "P1_PET_Lesion"]
+    z0, z1, y0, y1, x0, x1 = GTV
+    corners = ct.grid.world_mm(np.array([[z0 - 0.5, y0 - 0.5, x0 - 0.5], [z1 - 0.5, y1 - 0.5, x1 - 0.5]]))
+    centres = pet.grid.world_mm(np.moveaxis(np.indices(pet.grid.shape), 0, -1))
+    expected = ((centres > corners[0]) & (centres < corners[1])).all(axis=-1)
+    assert 3 < expected.sum() < expected.size
+    np.testing.assert_array_equal(case.mask("P1_PET_Lesion"), expected)
+    rows = {(row["modality"], row["name"]): row for row in case.regions}
+    assert "nearest neighbour" in rows["PET", "Lesion"]["notes"]
+    assert rows["PET", "Beyond"]["status"] == "left" and "outside" in rows["PET", "Beyond"]["why"]
+
+
+def test_registrations_that_disagree_carry_nothing(hospital: Any, tools: Any, command: Any, tmp_path: Path) -> None:
+    ct, pet = hospital.scan("P1", "CT", 1), hospital.scan("P1", "PET", 2, frame="G")
+    hospital.rtstruct(ct, {"GTV": GTV})
+    for shift in ((1.0, 0.0, 0.0), (5.0, 0.0, 0.0)):
+        hospital.registration("P1", ct.frame, pet.frame, shift)
+    out = tmp_path / "cohort"
+    command(hospital.folder, out, check=3)
+    case = Case(out, tools)
+    assert list(case.manifest) == ["P1_CT_GTV"]
+    (failure,) = case.failures
+    assert failure["item"] == "registration" and "disagree, by up to 4 mm" in failure["problem"]
+    (why,) = [row["why"] for row in case.items if row["modality"] == "PET"]
+    assert why == "no region refers to it, and none lies in its frame of reference"
+
+
+def test_pydicoms_own_files_cause_no_crash(tools: Any, command: Any, tmp_path: Path) -> None:
+    import pydicom.data
+
+    export, out = tmp_path / "export", tmp_path / "cohort"
+    shutil.copytree(Path(pydicom.data.__file__).parent / "test_files", export)
+    os.mkfifo(export / "pipe.dcm")
+    (export / os.fsdecode(b"na\xefve.dcm")).touch()
+    command(export, out, check=3)
+    case = Case(out, tools)
+    assert not case.manifest
+    assert len(case.files) == sum(not path.is_dir() for path in export.rglob("*"))
+    about = {row["file"]: row["problem"] for row in case.failures}
+    assert "cut off" in about["MR_truncated.dcm"] and "not in the export" in about["rtstruct.dcm"]
+    assert not [row for row in case.failures if row["error"] in ("unexpected", "crash", "memory", "timeout")]
