@@ -323,17 +323,18 @@ def _counted(rows: list[dict[str, Any]], cells: list[dict[str, Any]]) -> list[st
 
     matched = [row for row in rows if row["status"] == "matched"]
     by_rule = [f"{n} by {rule}" for rule in RULES if (n := count(r for r in matched if r["rule"] == rule)) and rule != "exact"]
-    words = [f"{len(matched)} patients matched" + (f" ({', '.join(by_rule)})" if by_rule else "")]
-    words += [
-        f"{n} {what}"
-        for what, n in (
-            ("patients without a row", count(r for r in rows if r["status"] == "unmatched" and r["patient_id"])),
-            ("rows of nobody's", count(r for r in rows if r["status"] == "unmatched" and not r["patient_id"])),
-            ("ambiguous", count(r for r in rows if r["status"] == "ambiguous")),
-        )
-        if n
-    ]
-    return [", ".join(words), *([f"{len(cells)} cells could not be taken as they stand"] if cells else [])]
+    words = [_many(len(matched), "patient") + " matched" + (f" ({', '.join(by_rule)})" if by_rule else "")]
+    without = count(r for r in rows if r["status"] == "unmatched" and r["patient_id"])
+    nobody = count(r for r in rows if r["status"] == "unmatched" and not r["patient_id"])
+    doubtful = count(r for r in rows if r["status"] == "ambiguous")
+    words += [f"{_many(without, 'patient')} without a row"] if without else []
+    words += [f"{_many(nobody, 'row')} of nobody's"] if nobody else []
+    words += [f"{doubtful} ambiguous"] if doubtful else []
+    return [", ".join(words), *([f"{_many(len(cells), 'cell')} could not be taken as written"] if cells else [])]
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _join(names: Sequence[str]) -> str:

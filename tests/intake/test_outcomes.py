@@ -54,7 +54,7 @@ def test_a_sheet_joins(tmp_path: Path) -> None:
     assert joined.frame["age"].tolist() == ["61.5", "61.5", "", ""]
     assert matched(joined) == {"P1": ("P1", "exact"), "P2": ("P2", "exact")}
     assert others(joined, "unmatched") == [("", "P9"), ("P3", "")]
-    assert joined.notes[0] == "2 patients matched, 1 patients without a row, 1 rows of nobody's"
+    assert joined.notes[0] == "2 patients matched, 1 patient without a row, 1 row of nobody's"
 
 
 @pytest.mark.parametrize("ids", [["STS_001", "STS_002"], ["sts001 ", "sts 002"], ["STS-001", "STS.002"], ["STS_1", "sts-2"]])
