@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from radpipe.errors import GeometryError
 from radpipe.typing import FloatArray
 
 Six = tuple[float, float, float, float, float, float]
+MAX_BYTES = 4 << 30  # of a volume, as for every other format
 _SAME_COSINE = 5e-4  # a tenth of a mm at the edge of a field of 500 mm
 _SHOWN = 8
 
@@ -112,6 +114,11 @@ def stack(
         origin = places[0] + aside.min(axis=0)[0] * across + aside.min(axis=0)[1] * down
         wide = np.ceil((aside.max(axis=0) - aside.min(axis=0)) / (spacing_across, spacing_down) - 1e-6).astype(int)
         shape = (count, first.rows + int(wide[1]), first.columns + int(wide[0]))
+        if 4 * math.prod(shape) > MAX_BYTES:
+            raise refuse(
+                f"its slices lie so far apart that an even grid would have {shape[0]} x {shape[1]} x {shape[2]} voxels.",
+                "Look at the positions of its slices: one of them is wrong.",
+            )
         aside = aside - aside.min(axis=0)
     else:
         origin, shape = places[0], (len(frames), first.rows, first.columns)

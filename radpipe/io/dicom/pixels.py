@@ -26,10 +26,10 @@ from pydicom.uid import (
 )
 
 from radpipe.io.dicom import headers
+from radpipe.io.dicom.geometry import MAX_BYTES
 from radpipe.io.dicom.headers import Unreadable
 from radpipe.typing import Volume
 
-MAX_BYTES = 4 << 30  # of voxels in one file, as for every volume
 MAX_FRAME_BYTES = 256 << 20  # 8192 x 8192 in 32 bits: no slice is larger
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 _RLE_RATIO = 64  # two bytes stand for 128 at most

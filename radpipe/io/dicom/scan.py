@@ -317,8 +317,12 @@ Slot = tuple[int, int]  # (file, frame) of a series
 
 def _parts(files: list[DicomFile]) -> tuple[list[tuple[str, tuple[Slot, ...]]], list[DicomFile]]:
     """The volumes in an image series, with what tells each from the others; and scouts."""
-    scouts = [file for file in files if file.modality == _CT and any("LOCALIZER" in frame.kind[2:3] for frame in file.frames)]
-    frames = {(index, frame.number): frame for index, file in enumerate(files) if file not in scouts for frame in file.frames}
+    scouts = {
+        index
+        for index, file in enumerate(files)
+        if file.modality == _CT and any("LOCALIZER" in frame.kind[2:3] for frame in file.frames)
+    }
+    frames = {(index, frame.number): frame for index, file in enumerate(files) if index not in scouts for frame in file.frames}
     alike: list[tuple[Frame, list[Slot]]] = []
     for slot, frame in frames.items():
         for leader, slots in alike:
@@ -332,7 +336,7 @@ def _parts(files: list[DicomFile]) -> tuple[list[tuple[str, tuple[Slot, ...]]], 
     for word, (_, slots) in zip(words, alike, strict=True):
         for detail, some in _split(slots, frames, files):
             parts.append((", ".join(piece for piece in (word, detail) if piece), tuple(some)))
-    return parts, scouts
+    return parts, [files[index] for index in sorted(scouts)]
 
 
 def _alike(one: Frame, other: Frame) -> bool:

@@ -67,6 +67,9 @@ def choose(
     if not images:
         raise CohortError(f"no image series is here.{_why_left(export)}", hint="Give a folder with CT, MR or PET in DICOM.")
     problem = "no image series fits." if not fitting else f"{len(fitting)} image series fit."
+    if len(fitting) > 1 and len({series.uid for series in fitting}) == 1:
+        mixed = "mixed orientations" if all("orientation" in series.part for series in fitting) else "several volumes"
+        problem = f"{problem[:-1]}: they are parts of one, which has {mixed}."
     listed = "; ".join(str(series) for series in (fitting or images))
     raise CohortError(
         f"{problem} There {'is' if len(fitting or images) == 1 else 'are'}: {listed}.",
@@ -182,7 +185,10 @@ def _place(series: Series) -> Path:
 
 
 def _note(series: Series) -> str:
-    return f"of its series the part [{series.part}] cannot be a volume: " if series.part else ""
+    if not series.part:
+        return ""
+    mixed = "has mixed orientations" if "orientation" in series.part else "holds several volumes"
+    return f"its series {mixed}, and the part [{series.part}] cannot be read: "
 
 
 def _stack(series: Series, uneven: Uneven, case_id: str) -> Stack:
@@ -213,6 +219,9 @@ def _names(series: Series) -> list[str]:
 
 def _check_readable(series: Series) -> None:
     """Unreadable for what no geometry can save: a mosaic, a missing decoder, frames that nobody places."""
+    frame = next(iter(_frames(series)), None)
+    if frame is None:
+        raise Unreadable("damaged", "it holds no slice.", headers.AGAIN)
     for file in series.files:
         if any("MOSAIC" in frame.kind for frame in file.frames):
             raise Unreadable(
@@ -227,6 +236,8 @@ def _check_readable(series: Series) -> None:
                 f"its header places none of its {file.n_frames} frames in the patient (PerFrameFunctionalGroupsSequence is missing).",
                 "Export the series again from its source.",
             )
+        if 2 * len(series.chosen) * frame.rows * frame.columns > pixels.MAX_BYTES:
+            raise Unreadable("too-large", f"it has more than {pixels.MAX_BYTES >> 30} GiB of voxels.", "Crop it first.")
         if file.n_frames != len(file.frames):
             raise Unreadable(
                 "damaged", f"its header declares {file.n_frames} frames and places {len(file.frames)}.", headers.AGAIN

@@ -315,9 +315,26 @@ def test_mixed_orientations_are_parts_of_their_own(tmp_path, make_series, stored
     make_series(tmp_path / "b", stored[:3], orientation=(0, 1, 0, 0, 0, -1))
     export = scan_folder(tmp_path)
     assert sorted((series.n_slices, "orientation" in series.part) for series in export.series) == [(3, True), (5, True)]
-    with pytest.raises(CohortError, match="2 image series fit"):
+    with pytest.raises(CohortError, match=r"2 image series fit.*mixed orientations"):
         choose(export)
     np.testing.assert_array_equal(read_series(choose(export, description="orientation 1 0 0")).voxels, stored - 1024)
+
+
+def test_a_stray_slice_of_another_orientation_is_named(tmp_path, make_series, stored):
+    make_series(tmp_path / "a", stored)
+    make_series(tmp_path / "b", stored[:1], orientation=(0, 1, 0, 0, 0, -1))
+    stray = next(series for series in scan_folder(tmp_path).series if series.n_slices == 1)
+    with pytest.raises(GeometryError, match=r"mixed orientations.*\[orientation 0 1 0 0 0 -1\].*one slice"):
+        read_series(stray)
+
+
+def test_a_position_that_cannot_be_is_not_resampled(tmp_path, make_series, stored):
+    def each(dataset: Dataset, index: int) -> None:
+        if index == 4:
+            dataset.ImagePositionPatient[2] = 9e9
+
+    make_series(tmp_path, stored, each=each)
+    refused(tmp_path, GeometryError, "so far apart", uneven="resample")
 
 
 def test_mixed_orientations_put_together_by_hand_are_refused(tmp_path, make_series, stored):
