@@ -271,3 +271,17 @@ def test_pydicoms_own_structure_set() -> None:
     for roi in found.rois[1:]:
         with pytest.raises(EmptyRoiError, match="of the type POINT have no inside"):
             rasterise(roi, UNIT)
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        ("ISO_IR 100", "L\u00e4sion links"),
+        ("ISO_IR 192", "\u816b\u760d"),
+        ("ISO_IR 144", "\u043e\u043f\u0443\u0445\u043e\u043b\u044c"),
+    ],
+)
+def test_names_in_other_scripts(rtstruct, dicom, charset: str, name: str) -> None:
+    found = read_rtstruct(rtstruct([(1, name, [dicom.contour(SQUARE)])], SpecificCharacterSet=charset))
+    assert found.rois[0].name == name
+    assert pick(found, name.upper())[0].number == 1
