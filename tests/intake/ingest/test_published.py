@@ -63,9 +63,9 @@ def test_ct_contours_on_the_pet_and_mr_of_the_same_frame(shared_data: Path, tool
     assert sorted(rows) == ["STS_018_CT_GTV_Mass_CT", "STS_018_MR_GTV_Mass_CT", "STS_018_PET_GTV_Mass_CT"]
     images = shared_data / "sts" / "images" / "STS_018"
     assert compared(out, rows, "STS_018_CT_GTV_Mass_CT", images, "CT") > 0.99
-    # The data's README: MR and CT contours are the same drawing; the PET's, carried over by TCIA, has a Dice of about 0.97.
+    # The data's README: MR and CT contours are the same drawing; the PET has contours of its own, a little off.
     assert compared(out, rows, "STS_018_MR_GTV_Mass_CT", images, "MR_T1") > 0.99
-    assert compared(out, rows, "STS_018_PET_GTV_Mass_CT", images, "PET", layer=False) > 0.95
+    assert compared(out, rows, "STS_018_PET_GTV_Mass_CT", images, "PET", layer=False) > 0.98
     assert len(list((out / "overlays").iterdir())) == 2
 
 
