@@ -73,6 +73,10 @@ _SHOWN = 5
     help="Sheet with one row a patient: .xlsx or .csv.",
 )
 @click.option("--id-column", help="Its column of patient ids.")
+@click.option("--sheet", help="Name of the sheet, where several of a workbook have that column.")
+@click.option(
+    "--day-first/--month-first", default=None, help="How 03/04/2020 is read where its column does not tell; else left empty."
+)
 @click.option(
     "--pseudonyms",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -90,7 +94,8 @@ _SHOWN = 5
 @click.option("--quiet", "-q", is_flag=True, help="Only the last lines.")
 def ingest(
     folder: Path, out: Path, modalities: tuple[str, ...], descriptions: tuple[str, ...], transfer: Any, uneven: str, suv: str,
-    list_rois: bool, roi_map: Path | None, merge_rois: bool, outcomes: Path | None, id_column: str | None, pseudonyms: Path | None,
+    list_rois: bool, roi_map: Path | None, merge_rois: bool, outcomes: Path | None, id_column: str | None, sheet: str | None,
+    day_first: bool | None, pseudonyms: Path | None,
     redo: bool, workers: int | None, scheduler: str, case_memory_mb: float, case_timeout_s: float, quiet: bool,
 ) -> int:  # fmt: skip
     """Images and regions under FOLDER, whatever its order, to a cohort: NIfTI files and the manifest that `radpipe run` takes.
@@ -115,6 +120,8 @@ def ingest(
     began = time.monotonic()
     if (outcomes is None) != (id_column is None):
         raise ConfigError("--outcomes and --id-column go together.", hint="Say --outcomes FILE.xlsx --id-column NAME.")
+    if outcomes is None and (sheet is not None or day_first is not None):
+        raise ConfigError("--sheet and --day-first are of an outcome sheet.", hint="Say --outcomes too, or leave them out.")
     if pseudonyms is not None and outcomes is None:
         raise ConfigError("--pseudonyms is of an outcome sheet.", hint="Say --outcomes too, or leave it out.")
     if merge_rois and roi_map is None:
@@ -136,8 +143,10 @@ def ingest(
             f"{aliases}: {'edit it' if new else 'is there already and was left as it is; edit it'}, then add --roi-map {aliases}"
         )
         return 3 if met.failures else 0
-    sheet = stage.Outcomes(outcomes, id_column, pseudonyms) if outcomes is not None and id_column is not None else None
-    done = stage.ingest(folder, out, options, outcomes=sheet, redo=redo, **how)
+    joined = None
+    if outcomes is not None and id_column is not None:
+        joined = stage.Outcomes(outcomes, id_column, pseudonyms, sheet, day_first)
+    done = stage.ingest(folder, out, options, outcomes=joined, redo=redo, **how)
     return close(done, out, began)
 
 

@@ -104,6 +104,13 @@ def join_outcomes(
     return Joined(frame, tuple(added), rows, cells, [*table.notes, *_counted(rows, cells), *notes])
 
 
+def check_sheet(table: Sheet, id_column: str, *, columns: Sequence[str] | None = None) -> None:
+    """What :func:`join_outcomes` would refuse in the sheet as a whole, before there are cases. CohortError, or nothing."""
+    own = _own_name(table, id_column)
+    taken, _ = _chosen(table, own, columns)
+    _rows_by_id(table, own, taken)
+
+
 # whose row is whose
 
 

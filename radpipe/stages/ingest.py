@@ -93,10 +93,23 @@ class Outcomes:
     path: Path
     id_column: str
     pseudonyms: Path | None = None
+    sheet: str | None = None
+    day_first: bool | None = None
+
+    def check(self) -> None:
+        """What is wrong with the sheet as a whole is said before anything is converted."""
+        from radpipe.intake.outcomes import check_sheet
+        from radpipe.io.spreadsheets import read_pseudonyms, read_sheet
+
+        check_sheet(read_sheet(self.path, self.id_column, sheet=self.sheet), self.id_column)
+        if self.pseudonyms is not None:
+            read_pseudonyms(self.pseudonyms)
 
     def words(self) -> str:
         parts = [sha256_file(path)[:12] for path in (self.path, self.pseudonyms) if path is not None]
-        return f"{' '.join(parts)} by {self.id_column!r}"
+        sheet = "" if self.sheet is None else f", sheet {self.sheet!r}"
+        order = "" if self.day_first is None else f", {'day' if self.day_first else 'month'} first"
+        return f"{' '.join(parts)} by {self.id_column!r}{sheet}{order}"
 
 
 @dataclass
@@ -148,6 +161,8 @@ def ingest(
     redo), a full disk, an outcome sheet that cannot be used.
     """
     check_folders(folder, out)
+    if outcomes is not None:
+        outcomes.check()
     cohort = CohortFolder(out)
     made_with = {"FOLDER": _named_by(folder), **options.words(), "--outcomes": outcomes.words() if outcomes else "none"}
     cohort.check_claim(made_with, redo=redo)
@@ -716,10 +731,10 @@ class _Work:
         from radpipe.intake.outcomes import join_outcomes
         from radpipe.io.spreadsheets import read_pseudonyms, read_sheet
 
-        sheet = read_sheet(outcomes.path, outcomes.id_column)
+        sheet = read_sheet(outcomes.path, outcomes.id_column, sheet=outcomes.sheet)
         pseudonyms = read_pseudonyms(outcomes.pseudonyms) if outcomes.pseudonyms is not None else None
         cases = pd.DataFrame(done.rows, columns=list(ingest_table.MANIFEST_COLUMNS)).astype(str)
-        joined = join_outcomes(cases, sheet, outcomes.id_column, pseudonyms=pseudonyms)
+        joined = join_outcomes(cases, sheet, outcomes.id_column, day_first=outcomes.day_first, pseudonyms=pseudonyms)
         done.rows = [{str(name): cell for name, cell in row.items()} for row in joined.frame.to_dict("records")]
         done.outcomes = joined.notes
         files["outcomes_report.csv"] = to_csv([column.name for column in OUTCOME_IDS.columns], joined.ids).encode()
