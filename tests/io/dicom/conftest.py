@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from radpipe.io.dicom.scan import Export, scan_folder
+from radpipe.io.dicom.scan import DicomFile, Export, Left, group, scan_file, walk
 
 CLASSES = {
     "CT": ("CT", "1.2.840.10008.5.1.4.1.1.2"),
@@ -92,8 +92,17 @@ def make_series() -> Callable[..., list[Path]]:
 
 @pytest.fixture(scope="session")
 def scanned(shared_data) -> Callable[[str], Export]:
-    """What a folder of the shared data holds; each is walked once."""
-    return functools.cache(lambda folder: scan_folder(shared_data / folder))
+    """What a folder or file of the shared data holds; each of the two collections is walked once."""
+
+    @functools.cache
+    def walked(root: str) -> tuple[tuple[Path, DicomFile | Left], ...]:
+        return tuple((path, scan_file(path, shared_data / root)) for path in walk(shared_data / root))
+
+    def under(name: str) -> Export:
+        place = shared_data / name
+        return group(found for path, found in walked(name[: name.index("dicom") + 5]) if path == place or place in path.parents)
+
+    return under
 
 
 @pytest.fixture

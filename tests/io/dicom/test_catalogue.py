@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from radpipe.errors import RadpipeError
 from radpipe.io.dicom.geometry import Frame
-from radpipe.io.dicom.scan import Left, Series, scan_file, scan_folder
+from radpipe.io.dicom.scan import Export, Left, Series
 from radpipe.io.dicom.series import read_series
 
 # (folder or file, what must come of its images, why). "read": a volume equal to GDCM's; else words of the refusal.
@@ -43,7 +43,12 @@ IMAGES = [
     ("phi_burned_in_fake_identities/", "left: not-an-image", "secondary captures: pictures without a place"),
     ("pydicom_data_extra/parametric_map_float.dcm", "left: not-an-image", "a parametric map"),
 ]
-OTHERS = {"RTSTRUCT": "RTSTRUCT", "SEG": "SEG"}
+OTHERS = {"RTSTRUCT", "SEG"}
+COPIES = {  # the same bytes (sha256) as another file of the collection
+    "pydicom_data_extra/liver.dcm",  # dcmqi_segmentations/liver.dcm
+    "rt_utils/mock_data/invalid_reference_rt.dcm",  # rt_utils/empty/dummy_rt.dcm
+    "rt_utils/oriented_data/0.dcm",  # rt_utils/one_slice_data/0.dcm
+}
 
 
 def expected(name: str) -> str:
@@ -55,24 +60,28 @@ def catalogue(shared_data) -> pd.DataFrame:
     return pd.read_csv(shared_data / "dicom/catalogue.csv", dtype=str)
 
 
-def test_every_file_of_the_catalogue_is_what_it_says(shared_data, catalogue):
+def test_every_file_of_the_catalogue_is_what_it_says(shared_data, scanned, catalogue):
     """Header only: modality, class, frames, rows and columns as the catalogue (made by other means) has them."""
-    root = shared_data / "dicom"
-    classes = {"RTSTRUCT", "SEG"}
+    export = scanned("dicom")
+    files = {file.relative: file for series in export.series for file in series.files}
+    left = {item.relative: item.what for item in export.left}
     for row in catalogue.itertuples():
-        found = scan_file(root / row.file, root)
-        if row.modality in classes:
-            assert found.modality == row.modality, row.file
-        elif expected(row.file).startswith("left: "):
-            assert isinstance(found, Left) and found.what == expected(row.file)[6:], row.file
-        else:
-            assert found.modality == row.modality.replace("PT", "PET"), row.file
+        if row.file in COPIES:
+            assert left[row.file] == "copy"
+            continue
+        if row.modality not in OTHERS and expected(row.file).startswith("left: "):
+            assert left[row.file] == expected(row.file)[6:], row.file
+            continue
+        found = files[row.file]
+        assert found.modality == row.modality.replace("PT", "PET"), row.file
+        if row.modality not in OTHERS:
             assert found.n_frames == (1 if pd.isna(row.frames) else int(float(row.frames))), row.file
-            assert {(frame.rows, frame.columns) for frame in found.frames} == {(int(float(row.rows)), int(float(row.columns)))}, (
-                row.file
-            )
+            size = (int(float(row.rows)), int(float(row.columns)))
+            assert {(frame.rows, frame.columns) for frame in found.frames} == {size}, row.file
             if not pd.isna(row.rescale_slope) and found.n_frames == 1:
                 assert found.frames[0].slope == pytest.approx(float(row.rescale_slope)), row.file
+    assert set(left.values()) <= {"not-dicom", "not-an-image", "truncated", "copy"}
+    assert {name for name, what in left.items() if what == "copy"} == COPIES
 
 
 FOLDERS = sorted({prefix if prefix.endswith("/") else prefix.rsplit("/", 1)[0] + "/" for prefix, _, _ in IMAGES})
@@ -87,18 +96,15 @@ def test_every_image_of_the_catalogue_is_read_or_refused_for_the_right_reason(sh
         # A folder of single examples: each is looked at alone.
         for name in files:
             if catalogue.set_index("file").modality[name] not in OTHERS:
-                judge(alone(root / name), root / name, expected(name))
+                judge(alone(scanned(f"dicom/{name}")), root / name, expected(name))
         return
     for series in scanned(f"dicom/{folder}").series:
         if series.is_image:
             judge(series, root / folder, expected(folder))
 
 
-def alone(path: Path) -> Series | Left:
-    from radpipe.io.dicom.scan import group
-
-    found = scan_file(path, path.parent)
-    return found if isinstance(found, Left) else group([found]).series[0]
+def alone(export: Export) -> Series | Left:
+    return (*export.series, *export.left)[0]
 
 
 def judge(series: Series | Left, where: Path, outcome: str) -> None:
@@ -145,8 +151,8 @@ def assert_as_gdcm(series: Series) -> None:
     np.testing.assert_allclose(image.grid.direction, reference.GetDirection(), atol=1e-5)
 
 
-def test_every_file_of_sts_is_one_of_six_series_and_their_regions(shared_data):
-    export = scan_folder(shared_data / "sts/dicom")
+def test_every_file_of_sts_is_one_of_six_series_and_their_regions(shared_data, scanned):
+    export = scanned("sts/dicom")
     assert not [left for left in export.left if left.what != "not-dicom"]
     kinds = sorted((series.patient_id, series.modality) for series in export.series)
     assert kinds == sorted((p, m) for p in ("STS_001", "STS_018") for m in ("CT", "PET", "MR", *["RTSTRUCT"] * 3))
