@@ -45,7 +45,7 @@ class _Extract(click.Command):
     "--out", "-o", type=click.Path(path_type=Path), help="Table to write: .csv, .parquet or .json. One case alone can do without."
 )
 @click.option("--set", "-s", "overrides", multiple=True, metavar="KEY:VALUE", help="A setting over the file's; may be repeated.")
-@click.option("--roi", metavar="NAME", help="Which region of an RTSTRUCT or SEG file: its name, its number, or a pattern.")
+@click.option("--roi", metavar="NAME", help="Which region of a file with several (RTSTRUCT, SEG, .seg.nrrd): its name or number.")
 @click.option("--feature-set", type=click.Choice(["pyradiomics", "ibsi"]), help="Whose features; PyRadiomics' by default.")
 @click.option("--engine", type=click.Choice(["radpipe", "pyradiomics"]), help="radpipe's own by default.")
 @click.option(

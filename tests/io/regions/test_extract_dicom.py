@@ -229,3 +229,24 @@ def test_who_works_with_nifti_does_without_pydicom(tmp_path: Path) -> None:
 def test_a_single_case_without_a_roi_is_as_before(tmp_path: Path) -> None:
     cases = single_case(tmp_path / "i.nii.gz", tmp_path / "m.nii.gz")
     assert cases.columns == ("image_path", "mask_path") and cases.cases[0].roi == ""
+
+
+def test_a_region_of_a_label_map_by_name(tmp_path: Path) -> None:
+    """--roi means the same for a mask that is no DICOM: the name stands in the file, or in the table beside it."""
+    from radpipe.core.image import Mask
+    from radpipe.io.write_masks import write_labels
+
+    image, mask = tmp_path / "i.nii.gz", tmp_path / "m.nii.gz"
+    write_image(image, Image(GRID, np.random.default_rng(1).normal(0, 50, GRID.shape).astype(np.int16)))
+    box, other = expected((slice(1, 4), slice(2, 9), slice(2, 9))), expected((slice(1, 4), slice(10, 14), slice(2, 9)))
+    write_labels(mask, {"GTVp": Mask(GRID, box), "Node": Mask(GRID, other)})
+    (case,) = single_case(image, mask, "node").cases
+    assert (case.label, case.label_channel) == (2, None)
+    settings = load_settings(None, overrides=(), feature_set=None, engine=None)
+    (item,) = measure_here(single_case(image, mask, "node"), settings)
+    assert item.result is not None
+    assert item.result["features"]["original_shape_VoxelVolume"] == other.sum() * 2.0
+    with pytest.raises(RadpipeError, match=r"no region 'CTV'.*It holds: 1 'GTVp', 2 'Node'"):
+        single_case(image, mask, "CTV")
+    with pytest.raises(RadpipeError, match="2 regions fit"):
+        single_case(image, mask, "*")
