@@ -20,7 +20,7 @@ import numpy as np
 from radpipe.core.image import UNITS
 from radpipe.errors import ConfigError, RadpipeError, RunError
 from radpipe.features.config import FeatureSettings
-from radpipe.io.files import sha256_file
+from radpipe.io.files import sha256_path
 from radpipe.io.map_folder import MapFolder, check_folder, is_complete
 from radpipe.io.maps import FORMATS
 from radpipe.stages.cases import TableCase
@@ -129,7 +129,7 @@ def plan_case(pair: Pair, settings: FeatureSettings, stride: int) -> MapPlan:
 
 
 def read_case(case: TableCase, settings: FeatureSettings) -> Pair:
-    reading = case_reading(settings, case.label, case.label_channel)
+    reading = case_reading(settings, case.label, case.label_channel, roi=case.roi, modality=case.modality)
     unit = UNITS.get(case.modality, "arbitrary")
     return read_pair(case.image, case.mask, reading, unit=unit, case_id=case.case_id, diagnostics=False)
 
@@ -141,10 +141,11 @@ def case_key(case: TableCase, settings: FeatureSettings, options: MapOptions) ->
 
     about = {
         "made_by": f"radpipe {__version__}",
-        "image_sha256": sha256_file(case.image),
-        "mask_sha256": sha256_file(case.mask),
+        "image_sha256": sha256_path(case.image),
+        "mask_sha256": sha256_path(case.mask),
         "label": case.label,
         "label_channel": case.label_channel,
+        **({"roi": case.roi} if case.roi else {}),
         "stride": options.stride,
         "block": BLOCK,
         "settings": _finite(settings.model_dump(mode="json")),
