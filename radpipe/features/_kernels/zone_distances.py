@@ -1,0 +1,62 @@
+"""Connected zones of one grey level, and how near each comes to a border."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radpipe.features._kernels._jit import IntArray, LevelArray, kernel
+from radpipe.features._kernels.zones import _root
+
+
+@kernel
+def zone_distances(
+    levels: LevelArray, where: LevelArray, offsets: IntArray, distance: LevelArray
+) -> tuple[LevelArray, LevelArray, LevelArray, LevelArray]:
+    """(level, size, least distance, place of the first voxel) of every connected zone, int32 each, in order of the places.
+
+    levels : flat, bordered. where : places of the region's voxels in it, ascending. offsets : half of the neighbourhood, as
+    distances back in memory. distance : (voxels,) of the region's voxels. Union-find; the root of a zone is its first voxel.
+    """
+    parent = np.empty(levels.size, np.int32)  # read only at voxels of the region that were passed already
+    steps = offsets.astype(np.uint64)  # unsigned: see pair_counts
+    for place in where:
+        voxel = np.uint64(place)
+        level = levels[voxel]
+        root = np.int32(place)
+        parent[voxel] = root
+        for step in steps:
+            neighbour = voxel - step
+            if levels[neighbour] == level:
+                other = _root(parent, np.int32(parent[neighbour]))
+                if other < root:
+                    parent[np.uint32(root)] = other
+                    root = other
+                elif root < other:
+                    parent[np.uint32(other)] = root
+    count = 0
+    for place in where:
+        count += parent[np.uint64(place)] == place
+    zone_level = np.empty(count, np.int32)
+    size = np.zeros(count, np.int32)
+    nearest = np.empty(count, np.int32)
+    first = np.empty(count, np.int32)
+    found = 0
+    # A root comes before all others of its zone: from then on it holds the zone's number, below zero.
+    for k in range(where.size):
+        here = where[k]
+        if parent[np.uint32(here)] == here:
+            parent[np.uint32(here)] = -1 - found
+            zone_level[found] = levels[np.uint32(here)]
+            nearest[found] = distance[k]
+            first[found] = here
+            zone = found
+            found += 1
+        else:
+            here = parent[np.uint32(here)]
+            while parent[np.uint32(here)] >= 0:
+                here = parent[np.uint32(here)]
+            zone = -1 - parent[np.uint32(here)]
+            parent[np.uint32(where[k])] = here
+            nearest[zone] = min(nearest[zone], distance[k])
+        size[zone] += 1
+    return zone_level, size, nearest, first
