@@ -17,6 +17,7 @@ from radpipe.typing import FloatArray, Volume
 Spectrum = NDArray[np.float64] | NDArray[np.complex128]
 Transfer = Callable[[Sequence[FloatArray]], Spectrum]
 _SHARE = 128  # one in so many frequencies along x is looked at at a time
+_SPENT = 8  # planes that are let go together
 
 
 def frequencies(n: int) -> FloatArray:
@@ -35,44 +36,54 @@ def padded_lengths(shape: Sequence[int], axes: Sequence[int], padding: Padding) 
     return [shape[axis] if padding == "periodic" else 2 * shape[axis] for axis in axes]
 
 
-def filtered(voxels: Volume, axes: Sequence[int], padding: Padding, transfer: Transfer, *, grown: int = 0) -> FloatArray:
+def filtered(
+    voxels: Volume, axes: Sequence[int], padding: Padding, transfer: Transfer, *, grown: int = 0, spend: bool = False
+) -> FloatArray:
     """The real part of the product of transforms, on the voxels' own grid.
 
     grown : voxels on each side along ``axes`` that are padding already (where another filter came first); they are cut off.
-    Held, beside the voxels, is their transform along x, plane by plane: as much as the image in float64 where padding is
-    periodic, twice as much with other padding. It is padded along y and z, and transformed along these, for a few of its
-    frequencies at a time, so that the spectrum of the padded volume, 8 times the image, is never held whole; and a plane of it is
-    let go when its response is made.
+    spend : voxels is an array of its own that nobody needs afterwards; in 3D it is left empty.
+    Held, beside the voxels, is their transform along x: as much as the image in float64 where padding is periodic, twice as much
+    with other padding. It is padded along y and z, and transformed along these, for a few of its frequencies at a time, so that
+    the spectrum of the padded volume, 8 times the image, is never held whole. The response takes its place.
     """
     sides = {axis: _Side.of(voxels.shape[axis], padding, grown) for axis in axes}
     across, down = sides[2], sides[1]
-    response = np.empty((sides[0].size if 0 in sides else len(voxels), down.size, across.size))
     if len(axes) == 2:
+        response = np.empty((len(voxels), down.size, across.size))
         factor = _half_factor([down.length, across.length], transfer)
         for index, plane in enumerate(voxels):  # one after the other
             spectrum = fft.fft(down.pad(_forward(plane, across, padding), 0, padding), axis=0, overwrite_x=True)
             spectrum *= factor
             response[index] = _back(fft.ifft(spectrum, axis=0, overwrite_x=True)[down.inside], across)
         return response
-    planes = [_forward(plane, across, padding) for plane in voxels]
     through = sides[0]
     lengths = [through.length, down.length, across.length]
-    abreast = max(1, voxels.shape[2] // _SHARE)
-    for start in range(0, planes[0].shape[1], abreast):
+    depth, height, width = len(voxels), voxels.shape[1], across.length // 2 + 1
+    room = np.empty(2 * depth * height * width)
+    spectrum = room.view(np.complex128).reshape(depth, height, width)
+    for index in reversed(range(depth)):
+        spectrum[index] = _forward(voxels[index], across, padding)
+        if spend and index % _SPENT == 0:
+            voxels.resize((index, *voxels.shape[1:]), refcheck=False)
+    abreast = max(1, width // _SHARE)
+    for start in range(0, width, abreast):
         part = slice(start, start + abreast)
-        piece = np.stack([plane[:, part].T for plane in planes], axis=1)  # (x, z, y)
-        piece = fft.fft(down.pad(piece, 2, padding), axis=2, overwrite_x=True)
+        piece = np.moveaxis(spectrum[:, :, part], 2, 0)  # (x, z, y)
+        piece = fft.fft(down.pad(piece, 2, padding), axis=2)
         piece = fft.fft(through.pad(piece, 1, padding), axis=1, overwrite_x=True)
         piece *= _half_factor(lengths, transfer, part)
         piece = fft.ifft(piece, axis=1, overwrite_x=True)[:, through.inside]
         piece = fft.ifft(piece, axis=2, overwrite_x=True)[:, :, down.inside]
-        for index in range(through.size):
-            planes[index][: down.size, part] = piece[:, index].T
-    del planes[through.size :]
-    planes.reverse()
+        spectrum[: through.size, : down.size, part] = np.moveaxis(piece, 0, 2)
+    # A plane of the response is shorter than one of the spectrum: it is put where planes were that are back already.
+    plane_size = down.size * across.size
     for index in range(through.size):
-        response[index] = _back(planes.pop()[: down.size], across)
-    return response
+        plane = _back(spectrum[index, : down.size], across)
+        room[index * plane_size : (index + 1) * plane_size] = plane.ravel()
+    del spectrum
+    room.resize(through.size * plane_size, refcheck=False)  # nothing looks into what is let go
+    return room.reshape(through.size, down.size, across.size)
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ def laplacian(voxels: Volume, params: LogSettings, spacing_mm: Triple) -> FloatA
     bend, smooth = ((second, 0),), ((gaussian, 0),)
     # Along z (3D) the whole image; along y and x a few planes at a time, written where nothing is needed any more.
     through = 0 in params.axes
-    smoothed = convolved(voxels, smooth, 0, params.padding) if through else voxels
     curved = convolved(voxels, bend, 0, params.padding) if through else np.empty(voxels.shape)
+    smoothed = convolved(voxels, smooth, 0, params.padding) if through else voxels
     for planes in slabs(len(voxels)):
         # (smoothed along all axes so far, sum of those with one second derivative among them)
         flat: Volume = smoothed[planes]

@@ -37,7 +37,9 @@ def apply(voxels: Volume, params: RieszLogSettings, spacing_mm: Triple) -> Float
     whole = padded(volume, [(grown, grown) if axis in params.axes else (0, 0) for axis in range(3)], params.padding)
     response = ibsi_log.laplacian(whole, params, spacing_mm)
     del whole
-    return filtered(response, params.axes, params.padding, lambda grid: ibsi_riesz.transfer(grid, params.order), grown=grown)
+    return filtered(
+        response, params.axes, params.padding, lambda grid: ibsi_riesz.transfer(grid, params.order), grown=grown, spend=True
+    )
 
 
 def reach(params: RieszLogSettings, spacing_mm: Triple) -> None:
