@@ -25,15 +25,15 @@ def pieces(n: int) -> Iterator[slice]:
 
 def total(part: Part, n: int) -> float:
     """Sum of n values. part : a slice of 0 .. n -> those values, float64, contiguous."""
+    return _between(part, 0, n)
 
-    def between(start: int, size: int) -> float:
-        if size <= PIECE:
-            return float(part(slice(start, start + size)).sum())
-        half = size // 2
-        half -= half % 8
-        return between(start, half) + between(start + half, size - half)
 
-    return between(0, n)
+def _between(part: Part, start: int, size: int) -> float:
+    if size <= PIECE:
+        return float(part(slice(start, start + size)).sum())
+    half = size // 2
+    half -= half % 8
+    return _between(part, start, half) + _between(part, start + half, size - half)
 
 
 def mean(part: Part, n: int) -> float:
