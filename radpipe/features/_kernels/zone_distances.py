@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from radpipe.features._kernels._jit import IntArray, LevelArray, kernel
 from radpipe.features._kernels.zones import _root
 
+ShortArray: TypeAlias = NDArray[Any]  # whole numbers, of 16 bits where they suffice
+
 
 @kernel
 def zone_distances(
-    levels: LevelArray, where: LevelArray, offsets: IntArray, distance: LevelArray
-) -> tuple[LevelArray, LevelArray, LevelArray, LevelArray]:
-    """(level, size, least distance, place of the first voxel) of every connected zone, int32 each, in order of the places.
+    levels: LevelArray, where: LevelArray, offsets: IntArray, distance: ShortArray, plane_size: int
+) -> tuple[ShortArray, LevelArray, ShortArray, IntArray]:
+    """(level, size, least distance of every connected zone, in order of the first voxels; number of zones that begin in each plane).
 
-    levels : flat, bordered. where : places of the region's voxels in it, ascending. offsets : half of the neighbourhood, as
-    distances back in memory. distance : (voxels,) of the region's voxels. Union-find; the root of a zone is its first voxel.
+    levels : flat, bordered, at most 32,767. where : places of the region's voxels in it, ascending. offsets : half of the
+    neighbourhood, as distances back in memory. distance : (voxels,) of the region's voxels, int16 or int32, as the least ones
+    are. plane_size : voxels of a plane, with its border. Union-find; the root of a zone is its first voxel.
     """
     parent = np.empty(levels.size, np.int32)  # read only at voxels of the region that were passed already
     steps = offsets.astype(np.uint64)  # unsigned: see pair_counts
@@ -36,10 +42,10 @@ def zone_distances(
     count = 0
     for place in where:
         count += parent[np.uint64(place)] == place
-    zone_level = np.empty(count, np.int32)
+    zone_level = np.empty(count, np.int16)
     size = np.zeros(count, np.int32)
-    nearest = np.empty(count, np.int32)
-    first = np.empty(count, np.int32)
+    nearest = np.empty(count, distance.dtype)
+    begin = np.zeros(levels.size // plane_size, np.int64)
     found = 0
     # A root comes before all others of its zone: from then on it holds the zone's number, below zero.
     for k in range(where.size):
@@ -48,7 +54,7 @@ def zone_distances(
             parent[np.uint32(here)] = -1 - found
             zone_level[found] = levels[np.uint32(here)]
             nearest[found] = distance[k]
-            first[found] = here
+            begin[here // plane_size] += 1
             zone = found
             found += 1
         else:
@@ -59,4 +65,4 @@ def zone_distances(
             parent[np.uint32(where[k])] = here
             nearest[zone] = min(nearest[zone], distance[k])
         size[zone] += 1
-    return zone_level, size, nearest, first
+    return zone_level, size, nearest, begin

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from radpipe.core.image import Image, Mask
 from radpipe.errors import FileProblem
 from radpipe.features._kernels._jit import LevelArray
+from radpipe.features._kernels.zone_distances import ShortArray
 from radpipe.features.extraction import Extraction
 from radpipe.features.ibsi import local, morphology, statistics
 from radpipe.features.ibsi.catalogue import BY_DIRECTION, BY_PLANE_OR_VOLUME, column_families, feature_names
@@ -155,7 +155,7 @@ class _Region:
         del self._values, self._grey
         levels = laid_out(part.intensity[box], grey, border, part.spacing_mm)
 
-        def distances(by_plane: bool) -> NDArray[np.int32]:
+        def distances(by_plane: bool) -> ShortArray:
             return border_distance(part.morphological, by_plane=by_plane)[part.intensity]
 
         return Textures(levels, parameters, distances)

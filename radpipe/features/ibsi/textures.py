@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from radpipe.features._kernels._jit import LevelArray
 from radpipe.features._kernels.cooccurrence import pair_counts
 from radpipe.features._kernels.neighbourhood import neighbourhood, tone_difference_features
 from radpipe.features._kernels.runs import run_counts
+from radpipe.features._kernels.zone_distances import ShortArray
 from radpipe.features.cells import Cells, counted, mean_over_directions, tabled
 from radpipe.features.ibsi import glcm, levelsize
 from radpipe.features.ibsi.catalogue import feature_names
@@ -57,7 +57,7 @@ class Textures:
     border of the morphological mask, in memory order; made when asked for. Matrices are kept until another family is asked for.
     """
 
-    def __init__(self, levels: Levels, parameters: IbsiParameters, distances: Callable[[bool], NDArray[np.int32]]) -> None:
+    def __init__(self, levels: Levels, parameters: IbsiParameters, distances: Callable[[bool], ShortArray]) -> None:
         self._levels = levels
         self._parameters = parameters
         self._distances = distances
@@ -160,7 +160,7 @@ class Textures:
     def _zone_cells(self, by_plane: bool) -> dict[str, list[list[Cells]]]:
         zones = find_zones(self._levels, directions(by_plane=by_plane), self._distances(by_plane))
         # Zones come in memory order, so a plane's are together.
-        cuts = np.flatnonzero(np.diff(zones.plane)) + 1 if by_plane else np.zeros(0, np.int64)
+        cuts = np.cumsum(zones.begin[zones.begin > 0])[:-1] if by_plane else np.zeros(0, np.int64)
         found: dict[str, list[list[Cells]]] = {}
         for family, sizes in (("szm", zones.size), ("dzm", zones.distance)):
             largest = int(sizes.max())
@@ -171,7 +171,7 @@ class Textures:
         return found
 
 
-def _zone_matrix(level: LevelArray, size: LevelArray, n_levels: int, largest: int) -> Cells:
+def _zone_matrix(level: ShortArray, size: ShortArray, n_levels: int, largest: int) -> Cells:
     codes = level.astype(np.int64)
     codes -= 1
     codes *= largest
