@@ -19,7 +19,7 @@ import pytest
 
 LIMIT = 3.0
 ALLOWANCE = 2 << 20  # bytes: small arrays, and what malloc keeps of them
-SIDE, AROUND = 90, 15
+SIDE, AROUND = 72, 12
 FILTERS = {
     "mean": {"support": 5},
     "log": {"sigma": 1.5},
