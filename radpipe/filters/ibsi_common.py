@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from radpipe.core.settings import Settings
 from radpipe.errors import ConfigError, FileProblem, GeometryError
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 Padding = Literal["zero", "nearest", "periodic", "mirror"]
 Dimension = Literal["2D", "3D"]
@@ -29,6 +29,7 @@ Chain = tuple[Step, ...]  # convolutions along one axis, one after the other
 # The manual's mirror repeats the outermost voxel (d c b a | a b c d); scipy calls that reflect, numpy symmetric.
 _NDIMAGE_MODE = {"zero": "constant", "nearest": "nearest", "periodic": "wrap", "mirror": "reflect"}
 _NUMPY_MODE = {"zero": "constant", "nearest": "edge", "periodic": "wrap", "mirror": "symmetric"}
+_PLANES = 4  # that go through the second and third convolution together
 _SPACING_TOLERANCE = 1e-3  # of the spacing: far below anything a kernel of a few voxels feels
 
 
@@ -56,9 +57,9 @@ class PooledSettings(FilterSettings):
     """rotation_invariance: the largest response of all rotations at every voxel, or their average."""
 
 
-def checked(voxels: FloatArray, params: FilterSettings, name: str) -> FloatArray:
-    """``voxels`` as float64. GeometryError: the filter cannot run on a volume of this shape. FileProblem: NaN or infinite voxels,
-    which a convolution would spread over everything around."""
+def checked(voxels: Volume, params: FilterSettings, name: str) -> Volume:
+    """``voxels``, as they are: filters make float64 of a part at a time. GeometryError: the filter cannot run on a volume of this
+    shape. FileProblem: NaN or infinite voxels, which a convolution would spread over everything around."""
     if voxels.ndim != 3 or voxels.size == 0:
         raise GeometryError(f"the {name} filter needs a volume (z, y, x), not an array of shape {voxels.shape}.")
     if min(voxels.shape[axis] for axis in params.axes) < 2:
@@ -68,13 +69,13 @@ def checked(voxels: FloatArray, params: FilterSettings, name: str) -> FloatArray
             if params.dimension == "3D" and min(voxels.shape[1:]) > 1
             else "Filters need at least 2 voxels along every axis they work on.",
         )
-    if not np.isfinite(voxels).all():
-        bad = int(np.count_nonzero(~np.isfinite(voxels)))
+    bad = sum(int(np.count_nonzero(~np.isfinite(plane))) for plane in voxels) if voxels.dtype.kind == "f" else 0
+    if bad:
         raise FileProblem(
             f"the {name} filter cannot run: {bad} of the image's {voxels.size} voxels are NaN or infinite.",
             hint="Mend the image.",
         )
-    return np.asarray(voxels, dtype=np.float64)
+    return voxels
 
 
 def in_voxels(scale: float, unit: Unit, spacing_mm: Triple, axes: Sequence[int], name: str) -> float:
@@ -94,23 +95,35 @@ def in_voxels(scale: float, unit: Unit, spacing_mm: Triple, axes: Sequence[int],
     return scale / float(np.mean(sides))
 
 
-def convolved(voxels: FloatArray, chain: Iterable[Step], axis: int, padding: Padding) -> FloatArray:
-    """``voxels`` convolved along one axis, once a step; each step pads what the step before it left."""
+def convolved(voxels: Volume, chain: Iterable[Step], axis: int, padding: Padding, into: FloatArray | None = None) -> FloatArray:
+    """``voxels`` convolved along one axis, once a step; each step pads what the step before it left. float64.
+
+    into : where the response goes; by default a new array. The voxels themselves will do: lines are read before they are written.
+    """
     for kernel, origin in chain:
-        voxels = ndimage.convolve1d(voxels, kernel, axis=axis, mode=_NDIMAGE_MODE[padding], origin=origin)
+        into = np.empty(voxels.shape) if into is None else into
+        ndimage.convolve1d(voxels, kernel, axis=axis, output=into, mode=_NDIMAGE_MODE[padding], origin=origin)
+        voxels = into
     return voxels
 
 
-def box_mean(voxels: FloatArray, support: int, axes: Sequence[int], padding: Padding) -> FloatArray:
-    """The mean over ``support`` (odd) voxels along each of ``axes``, centred."""
+def box_mean(voxels: Volume, support: int, axes: Sequence[int], padding: Padding, into: FloatArray | None = None) -> FloatArray:
+    """The mean over ``support`` (odd) voxels along each of ``axes``, centred. into : see :func:`convolved`."""
     kernel = np.full(support, 1.0 / support)
     for axis in axes:
-        voxels = convolved(voxels, ((kernel, 0),), axis, padding)
+        voxels = into = convolved(voxels, ((kernel, 0),), axis, padding, into)
     return voxels
 
 
-def padded(voxels: FloatArray, widths: Sequence[tuple[int, int]], padding: Padding) -> FloatArray:
+def slabs(n: int) -> Iterator[slice]:
+    """0 .. n, a few planes at a time."""
+    return (slice(start, min(start + _PLANES, n)) for start in range(0, n, _PLANES))
+
+
+def padded(voxels: Volume, widths: Sequence[tuple[int, int]], padding: Padding) -> Volume:
     """``voxels`` with ``widths`` (before, after) more voxels along each axis."""
+    if not any(width for pair in widths for width in pair):
+        return voxels
     return np.pad(voxels, widths, mode=_NUMPY_MODE[padding])  # type: ignore[call-overload,no-any-return]
 
 
@@ -130,44 +143,67 @@ def right_angle_rotations(n: int) -> Iterator[tuple[tuple[int, ...], tuple[bool,
                 yield order, mirrored
 
 
-def pooled_separable(voxels: FloatArray, chains: Sequence[Chain], params: PooledSettings) -> FloatArray:
+def pooled_separable(voxels: Volume, chains: Sequence[Chain], params: PooledSettings) -> FloatArray:
     """The response of a separable filter, pooled over its rotations where the settings ask for it.
 
-    chains : one for each axis of ``params.axes``, in that order.
+    chains : one for each axis of ``params.axes``, in that order. Besides the response one more array of the image's size is held,
+    the image convolved along z; the rest goes a few planes at a time.
     """
     axes = params.axes
-    if not params.rotation_invariance:
-        for axis, chain in zip(axes, chains, strict=True):
-            voxels = convolved(voxels, chain, axis, params.padding)
-        return voxels
-    # Rotations that give the same kernel are computed once; every distinct kernel comes up equally often among them.
-    distinct: dict[tuple[bytes, ...], tuple[Chain, ...]] = {}
-    for order, mirrored in right_angle_rotations(len(axes)):
-        turned = tuple(flipped(chains[i]) if flip else chains[i] for i, flip in zip(order, mirrored, strict=True))
-        distinct[tuple(_key(chain) for chain in turned)] = turned
-    total: FloatArray | None = None
-    for response in _responses(voxels, list(distinct.values()), axes, params.padding):
-        if total is None:
-            total = response
-        elif params.pooling == "max":
-            np.maximum(total, response, out=total)
-        else:
-            total += response
-    assert total is not None
-    return total if params.pooling == "max" else total / len(distinct)
+    kernels: list[tuple[Chain, ...]] = [tuple(chains)]
+    if params.rotation_invariance:
+        # Rotations that give the same kernel are computed once; every distinct kernel comes up equally often among them.
+        distinct: dict[tuple[bytes, ...], tuple[Chain, ...]] = {}
+        for order, mirrored in right_angle_rotations(len(axes)):
+            turned = tuple(flipped(chains[i]) if flip else chains[i] for i, flip in zip(order, mirrored, strict=True))
+            distinct[tuple(_key(chain) for chain in turned)] = turned
+        kernels = list(distinct.values())
+    total = np.empty(voxels.shape)
+    begun = False
+    for after, rest in _along_z(voxels, kernels, axes, params.padding):
+        for planes in slabs(len(voxels)):
+            of_planes = total[planes]
+            filled = begun
+            for response in _responses(after[planes], rest, (1, 2), params.padding):
+                if not filled:
+                    of_planes[...] = response
+                elif params.pooling == "max":
+                    np.maximum(of_planes, response, out=of_planes)
+                else:
+                    of_planes += response
+                filled = True
+        begun = True
+    if params.pooling == "average" and len(kernels) > 1:
+        total /= len(kernels)
+    return total
 
 
-def _responses(
-    voxels: FloatArray, kernels: list[tuple[Chain, ...]], axes: Sequence[int], padding: Padding
-) -> Iterator[FloatArray]:
+def _along_z(
+    voxels: Volume, kernels: list[tuple[Chain, ...]], axes: Sequence[int], padding: Padding
+) -> Iterator[tuple[Volume, list[tuple[Chain, ...]]]]:
+    """(the voxels convolved along z, what is left of the kernels that begin so); the same array each time."""
+    if 0 not in axes:
+        yield voxels, kernels
+        return
+    after = np.empty(voxels.shape)
+    for group in _alike(kernels):
+        yield convolved(voxels, group[0][0], 0, padding, after), [kernel[1:] for kernel in group]
+
+
+def _alike(kernels: list[tuple[Chain, ...]]) -> list[list[tuple[Chain, ...]]]:
+    """Those that begin alike, together."""
+    groups: dict[bytes, list[tuple[Chain, ...]]] = {}
+    for kernel in kernels:
+        groups.setdefault(_key(kernel[0]), []).append(kernel)
+    return list(groups.values())
+
+
+def _responses(voxels: Volume, kernels: list[tuple[Chain, ...]], axes: Sequence[int], padding: Padding) -> Iterator[Volume]:
     """One response a kernel; kernels that begin alike share the convolutions along their first axes."""
     if not axes:
         yield from (voxels for _ in kernels)
         return
-    groups: dict[bytes, list[tuple[Chain, ...]]] = {}
-    for kernel in kernels:
-        groups.setdefault(_key(kernel[0]), []).append(kernel)
-    for group in groups.values():
+    for group in _alike(kernels):
         after = convolved(voxels, group[0][0], axes[0], padding)
         yield from _responses(after, [kernel[1:] for kernel in group], axes[1:], padding)
 

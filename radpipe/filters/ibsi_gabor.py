@@ -22,12 +22,12 @@ from radpipe.filters.ibsi_common import (
     padded,
     where_said,
 )
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 # The envelope is 2e-11 of its height there: the kernel is not visibly cut.
 _CUTOFF = 7.0
 _MOST_RADIUS = 500  # voxels; beyond, kernel and padding take gigabytes
-_PIECE = 1 << 22  # voxels of padded planes that are filtered at a time: 64 MiB a complex array
+_PIECE = 1 << 16  # voxels of padded planes that are filtered at a time, or one plane: 1 MiB a complex array
 _PLANES = {"2D": ((1, 2),), "3D": ((1, 2), (0, 2), (0, 1))}
 
 
@@ -67,15 +67,16 @@ class GaborSettings(FilterSettings):
 PARAMS = GaborSettings
 
 
-def apply(voxels: FloatArray, params: GaborSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: GaborSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x): the magnitude, >= 0, in the image's unit times voxels of the envelope (it is not normalised)."""
     volume = checked(voxels, params, "gabor")
     sigma, wavelength = (in_voxels(s, params.unit, spacing_mm, params.axes, "gabor") for s in (params.sigma, params.wavelength))
     planes = _PLANES[params.dimension]
-    total = np.zeros_like(volume)
+    total = np.zeros(volume.shape)
     for plane in planes:
-        total += _by_plane(volume, plane, sigma, wavelength, params)
-    return total / len(planes)
+        _add_by_plane(total, volume, plane, sigma, wavelength, params)
+    total /= len(planes)
+    return total
 
 
 def kernel(sigma: float, wavelength: float, gamma: float, theta: float, radius: int) -> NDArray[np.complex128]:
@@ -98,21 +99,23 @@ def _radius(sigma: float, gamma: float) -> int:
     return radius
 
 
-def _by_plane(volume: FloatArray, plane: tuple[int, int], sigma: float, wavelength: float, params: GaborSettings) -> FloatArray:
-    """Pooled magnitudes of all planes along the two axes, by products of Fourier transforms, some planes at a time."""
+def _add_by_plane(
+    total: FloatArray, volume: Volume, plane: tuple[int, int], sigma: float, wavelength: float, params: GaborSettings
+) -> None:
+    """Add the pooled magnitudes of all planes along the two axes, by products of Fourier transforms, some planes at a time."""
     radius = _radius(sigma, params.gamma)
-    stack = np.moveaxis(volume, ({0, 1, 2} - set(plane)).pop(), 0)
+    across = ({0, 1, 2} - set(plane)).pop()
+    stack, out = np.moveaxis(volume, across, 0), np.moveaxis(total, across, 0)
     rows, columns = stack.shape[1:]
     size = (fft.next_fast_len(rows + 2 * radius), fft.next_fast_len(columns + 2 * radius))
     spectra = [fft.fft2(kernel(sigma, wavelength, params.gamma, theta, radius), size) for theta in params.directions()]
-    out = np.empty_like(stack)
     some = max(1, _PIECE // (size[0] * size[1]))
     # In the full convolution the kernel's middle comes radius late, after radius of padding. What wraps around at the end
     # of a transform of this size lands in the first 2 radius rows and columns, outside.
     inside = (slice(None), slice(2 * radius, 2 * radius + rows), slice(2 * radius, 2 * radius + columns))
     for first in range(0, stack.shape[0], some):
         piece = padded(stack[first : first + some], ((0, 0), (radius, radius), (radius, radius)), params.padding)
-        spectrum = fft.fft2(piece, size)
+        spectrum = fft.fft2(piece.astype(np.float64), size)
         pooled = np.zeros((piece.shape[0], rows, columns))
         for of_kernel in spectra:
             magnitude = np.abs(fft.ifft2(spectrum * of_kernel, overwrite_x=True)[inside])
@@ -120,8 +123,7 @@ def _by_plane(volume: FloatArray, plane: tuple[int, int], sigma: float, waveleng
                 np.maximum(pooled, magnitude, out=pooled)
             else:
                 pooled += magnitude / len(spectra)
-        out[first : first + some] = pooled
-    return np.moveaxis(out, 0, ({0, 1, 2} - set(plane)).pop())
+        out[first : first + some] += pooled
 
 
 def reach(params: GaborSettings, spacing_mm: Triple) -> int:

@@ -18,7 +18,7 @@ from radpipe.filters.ibsi_common import (
     pooling_said,
     where_said,
 )
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 # Each has a norm of 1.
 KERNELS: dict[str, FloatArray] = {
@@ -67,13 +67,14 @@ def split(kernels: str) -> list[str]:
     return [kernels[start : start + 2] for start in range(0, len(kernels), 2)]
 
 
-def apply(voxels: FloatArray, params: LawsSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: LawsSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x), in the image's unit; the energy map where delta is given."""
     chains: list[Chain] = [((KERNELS[name], 0),) for name in reversed(split(params.kernels))]  # written x first, kept z first
     response = pooled_separable(checked(voxels, params, "laws"), chains, params)
     if params.delta is None:
         return response
-    return box_mean(np.abs(response), 2 * params.delta + 1, params.axes, params.padding)
+    np.abs(response, out=response)
+    return box_mean(response, 2 * params.delta + 1, params.axes, params.padding, into=response)
 
 
 def reach(params: LawsSettings, spacing_mm: Triple) -> int:

@@ -15,9 +15,10 @@ from radpipe.filters.ibsi_common import (
     kernel_radius,
     named,
     number,
+    slabs,
     where_said,
 )
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 
 class LogSettings(FilterSettings):
@@ -34,12 +35,12 @@ class LogSettings(FilterSettings):
 PARAMS = LogSettings
 
 
-def apply(voxels: FloatArray, params: LogSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: LogSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x): positive in dark spots, negative in bright ones; the image's unit over voxels squared."""
     return laplacian(checked(voxels, params, "log"), params, spacing_mm)
 
 
-def laplacian(voxels: FloatArray, params: LogSettings, spacing_mm: Triple) -> FloatArray:
+def laplacian(voxels: Volume, params: LogSettings, spacing_mm: Triple) -> FloatArray:
     """The filter itself. The sampled kernel, (r^2/sigma^2 - D)/sigma^2 times a Gaussian, is a sum of D separable kernels: along
     each axis once the Gaussian's second derivative, the Gaussian along the others."""
     sigma = in_voxels(params.sigma, params.unit, spacing_mm, params.axes, "log")
@@ -47,17 +48,24 @@ def laplacian(voxels: FloatArray, params: LogSettings, spacing_mm: Triple) -> Fl
     x = np.arange(-radius, radius + 1.0)
     gaussian = np.exp(-x * x / (2 * sigma * sigma)) / (np.sqrt(2 * np.pi) * sigma)
     second = gaussian * (x * x / sigma**2 - 1.0) / sigma**2
-    # (smoothed along all axes so far, sum of those with one second derivative among them)
-    smooth: FloatArray = voxels
-    curved: FloatArray | None = None
-    for axis in params.axes:
-        bent = convolved(smooth, ((second, 0),), axis, params.padding)
-        if curved is not None:
-            bent += convolved(curved, ((gaussian, 0),), axis, params.padding)
-        curved = bent
-        if axis != params.axes[-1]:
-            smooth = convolved(smooth, ((gaussian, 0),), axis, params.padding)
-    assert curved is not None
+    bend, smooth = ((second, 0),), ((gaussian, 0),)
+    # Along z (3D) the whole image; along y and x a few planes at a time, written where nothing is needed any more.
+    through = 0 in params.axes
+    curved = convolved(voxels, bend, 0, params.padding) if through else np.empty(voxels.shape)
+    smoothed = convolved(voxels, smooth, 0, params.padding) if through else voxels
+    for planes in slabs(len(voxels)):
+        # (smoothed along all axes so far, sum of those with one second derivative among them)
+        flat: Volume = smoothed[planes]
+        so_far: FloatArray | None = curved[planes] if through else None
+        for axis in (1, 2):
+            bent = convolved(flat, bend, axis, params.padding)
+            if so_far is not None:
+                bent += convolved(so_far, smooth, axis, params.padding)
+            so_far = bent
+            if axis == 1:
+                flat = convolved(flat, smooth, axis, params.padding)
+        assert so_far is not None
+        curved[planes] = so_far
     return curved
 
 

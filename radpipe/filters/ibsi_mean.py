@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from radpipe.filters.ibsi_common import FilterSettings, Triple, box_mean, checked, named, where_said
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 
 class MeanSettings(FilterSettings):
@@ -25,7 +25,7 @@ class MeanSettings(FilterSettings):
 PARAMS = MeanSettings
 
 
-def apply(voxels: FloatArray, params: MeanSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: MeanSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x): the mean of the voxels around each, in the image's unit."""
     return box_mean(checked(voxels, params, "mean"), params.support, params.axes, params.padding)
 

@@ -8,7 +8,7 @@ from radpipe.filters import ibsi_log, ibsi_riesz
 from radpipe.filters.ibsi_common import Triple, checked, padded
 from radpipe.filters.ibsi_fourier import filtered
 from radpipe.filters.ibsi_log import LogSettings
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 
 class RieszLogSettings(LogSettings):
@@ -26,7 +26,7 @@ class RieszLogSettings(LogSettings):
 PARAMS = RieszLogSettings
 
 
-def apply(voxels: FloatArray, params: RieszLogSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: RieszLogSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x), in the unit of the Laplacian of Gaussian.
 
     Both filters run on the padded image: the Riesz transform looks far. What the Laplacian gives outside the image goes on as
@@ -36,7 +36,10 @@ def apply(voxels: FloatArray, params: RieszLogSettings, spacing_mm: Triple) -> F
     grown = ibsi_log.reach(params, spacing_mm) if params.padding in ("zero", "nearest") else 0
     whole = padded(volume, [(grown, grown) if axis in params.axes else (0, 0) for axis in range(3)], params.padding)
     response = ibsi_log.laplacian(whole, params, spacing_mm)
-    return filtered(response, params.axes, params.padding, lambda grid: ibsi_riesz.transfer(grid, params.order), grown=grown)
+    del whole
+    return filtered(
+        response, params.axes, params.padding, lambda grid: ibsi_riesz.transfer(grid, params.order), grown=grown, spend=True
+    )
 
 
 def reach(params: RieszLogSettings, spacing_mm: Triple) -> None:

@@ -8,7 +8,7 @@ from radpipe.filters import ibsi_riesz, ibsi_simoncelli
 from radpipe.filters.ibsi_common import Triple, checked
 from radpipe.filters.ibsi_fourier import filtered
 from radpipe.filters.ibsi_simoncelli import SimoncelliSettings
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 
 class RieszSimoncelliSettings(SimoncelliSettings):
@@ -26,7 +26,7 @@ class RieszSimoncelliSettings(SimoncelliSettings):
 PARAMS = RieszSimoncelliSettings
 
 
-def apply(voxels: FloatArray, params: RieszSimoncelliSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: RieszSimoncelliSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x), in the image's unit."""
     volume = checked(voxels, params, "riesz_simoncelli")
     ibsi_simoncelli.check_level(volume.shape, params, "riesz_simoncelli")

@@ -11,7 +11,7 @@ from pydantic import Field
 from radpipe.errors import ConfigError
 from radpipe.filters.ibsi_common import FilterSettings, Padding, Triple, checked, named, where_said
 from radpipe.filters.ibsi_fourier import filtered, frequencies, padded_lengths, radius_squared
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 
 class SimoncelliSettings(FilterSettings):
@@ -27,7 +27,7 @@ class SimoncelliSettings(FilterSettings):
 PARAMS = SimoncelliSettings
 
 
-def apply(voxels: FloatArray, params: SimoncelliSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: SimoncelliSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x): the B map, in the image's unit."""
     volume = checked(voxels, params, "simoncelli")
     check_level(volume.shape, params, "simoncelli")

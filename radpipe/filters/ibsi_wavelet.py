@@ -20,7 +20,7 @@ from radpipe.filters.ibsi_common import (
     pooling_said,
     where_said,
 )
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 
 class WaveletSettings(PooledSettings):
@@ -70,7 +70,7 @@ def chains_of(params: WaveletSettings) -> list[Chain]:
     return [(*(step("L", level) for level in range(1, params.level)), step(letter, params.level)) for letter in letters]
 
 
-def apply(voxels: FloatArray, params: WaveletSettings, spacing_mm: Triple) -> FloatArray:
+def apply(voxels: Volume, params: WaveletSettings, spacing_mm: Triple) -> FloatArray:
     """(z, y, x) -> (z, y, x): the sub-band, in the image's unit times PyWavelets' gain (sqrt 2 a low-pass)."""
     return pooled_separable(checked(voxels, params, "wavelet"), chains_of(params), params)
 

@@ -8,18 +8,20 @@ import numpy as np
 
 from radpipe.core.image import Image, Mask
 from radpipe.errors import FileProblem
+from radpipe.features._kernels._jit import LevelArray
+from radpipe.features._kernels.zone_distances import ShortArray
 from radpipe.features.extraction import Extraction
 from radpipe.features.ibsi import local, morphology, statistics
 from radpipe.features.ibsi.catalogue import BY_DIRECTION, BY_PLANE_OR_VOLUME, column_families, feature_names
 from radpipe.features.ibsi.discretise import grey_levels, laid_out
 from radpipe.features.ibsi.histogram import intensity_histogram, intensity_volume_histogram
 from radpipe.features.ibsi.parameters import IbsiParameters
-from radpipe.features.ibsi.prepare import Prepared, prepare
+from radpipe.features.ibsi.prepare import Prepared, all_finite, prepare
 from radpipe.features.ibsi.reasons import reasons
 from radpipe.features.ibsi.textures import Textures
 from radpipe.features.ibsi.zones import border_distance
 from radpipe.features.region import bounding_box
-from radpipe.typing import FloatArray, IntArray
+from radpipe.typing import FloatArray
 
 
 def measure_ibsi(image: Image, mask: Mask, parameters: IbsiParameters) -> Extraction:
@@ -33,13 +35,14 @@ def measure_ibsi(image: Image, mask: Mask, parameters: IbsiParameters) -> Extrac
     margin_mm = local.RADIUS_MM if "loc" in parameters.families else 0.0
     if parameters.filter is None:
         return features_of(prepare(image, mask, parameters, margin_mm=margin_mm), parameters, "original")
-    whole = prepare(image, mask, parameters)
-    if not np.isfinite(whole.voxels).all():
+    from radpipe.features.ibsi.filters import reach_mm, responses
+
+    far = reach_mm(parameters, image.grid.spacing_mm)
+    whole = prepare(image, mask, parameters, margin_mm=None if far is None else far + margin_mm)
+    if not (all_finite(image.voxels) and all_finite(whole.voxels)):
         raise FileProblem(
             "the image has NaN or infinite voxels, which a filter spreads.", hint="Mend the image, or leave the filter out."
         )
-    from radpipe.features.ibsi.filters import responses
-
     box = whole.box(margin_mm)
     row: dict[str, float] = {}
     why: dict[str, str] = {}
@@ -48,6 +51,7 @@ def measure_ibsi(image: Image, mask: Mask, parameters: IbsiParameters) -> Extrac
         measured = features_of(part, parameters, prefix)
         row |= measured.row
         why |= measured.undefined
+        del response, part  # before the next filter's comes
     return Extraction(row, why)
 
 
@@ -119,18 +123,25 @@ class _Region:
     def reasons(self, family: str, way: str, values: dict[str, float]) -> dict[str, str]:
         """feature -> code of radpipe.features.undefined.REASONS, of the values that are no measurement."""
         textured = family in (*BY_DIRECTION, *BY_PLANE_OR_VOLUME)
-        one_level = (textured or family == "ih") and int(self._grey.min()) == int(self._grey.max())
+        one_level = (textured or family == "ih") and self._one_level
         conventions = self._textures.conventions(family, way) if textured else {}
-        one_intensity = float(self._values.min()) == float(self._values.max())
-        return reasons(family, values, one_intensity=one_intensity, one_level=one_level, conventions=conventions)
+        return reasons(family, values, one_intensity=self._one_intensity, one_level=one_level, conventions=conventions)
 
     @cached_property
     def _values(self) -> FloatArray:
-        return self._part.voxels[self._part.intensity]
+        return self._part.voxels[self._part.intensity].astype(np.float64, copy=False)
 
     @cached_property
-    def _grey(self) -> IntArray:
+    def _one_intensity(self) -> bool:
+        return float(self._values.min()) == float(self._values.max())
+
+    @cached_property
+    def _grey(self) -> LevelArray:
         return grey_levels(self._values, self._parameters.discretise, (self._limits or (None, None))[0])
+
+    @cached_property
+    def _one_level(self) -> bool:
+        return int(self._grey.min()) == int(self._grey.max())
 
     @cached_property
     def _textures(self) -> Textures:
@@ -139,9 +150,12 @@ class _Region:
         wanted = set(parameters.families) & {*BY_DIRECTION, *BY_PLANE_OR_VOLUME}
         distance = {"cm": parameters.glcm_distance, "ngt": parameters.ngtdm_distance, "ngl": parameters.ngldm_distance}
         border = max([1, *(distance[family] for family in wanted if family in distance)])
-        levels = laid_out(part.intensity[box], self._grey, border, part.spacing_mm)
+        # Textures come last: but for two facts, which are noted, nobody needs intensities and levels beside those laid out.
+        grey, _ = self._grey, (self._one_level, self._one_intensity)
+        del self._values, self._grey
+        levels = laid_out(part.intensity[box], grey, border, part.spacing_mm)
 
-        def distances(by_plane: bool) -> IntArray:
+        def distances(by_plane: bool) -> ShortArray:
             return border_distance(part.morphological, by_plane=by_plane)[part.intensity]
 
         return Textures(levels, parameters, distances)

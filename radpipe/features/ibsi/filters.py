@@ -16,7 +16,7 @@ from radpipe.features.ibsi.parameters import IbsiParameters
 from radpipe.features.region import Box
 from radpipe.filters.ibsi_common import FilterSettings, Padding
 from radpipe.filters.ibsi_registry import module_of, settings_of
-from radpipe.typing import FloatArray
+from radpipe.typing import FloatArray, Volume
 
 Triple = tuple[float, float, float]
 WHOLE: Box = (slice(None), slice(None), slice(None))
@@ -56,18 +56,31 @@ def prefixes(parameters: IbsiParameters) -> dict[str, str]:
     return {module_of(name).prefix(settings): module_of(name).meaning(settings) for name, settings in chosen}
 
 
+def reach_mm(parameters: IbsiParameters, spacing_mm: Triple) -> float | None:
+    """How far around a region its responses depend on the image, mm; None: as far as that goes. spacing_mm : of the image as read."""
+    if parameters.resample is not None:
+        spacing_mm = parameters.resample.spacing_zyx(spacing_mm, parameters.dimension)
+    far = 0.0
+    for name, settings in chosen_filters(parameters.filter):
+        reach = module_of(name).reach(settings, spacing_mm)
+        if reach is None or settings.padding == "periodic":
+            return None
+        far = max(far, reach * max(spacing_mm[axis] for axis in settings.axes))
+    return far
+
+
 def responses(
-    voxels: FloatArray, spacing_mm: Triple, parameters: IbsiParameters, box: Box = WHOLE
+    voxels: Volume, spacing_mm: Triple, parameters: IbsiParameters, box: Box = WHOLE
 ) -> Iterator[tuple[str, FloatArray]]:
     """(prefix, response) of every filter the parameters name; ("original", the voxels) where they name none.
 
-    voxels : (z, y, x) of the whole image, resampled and rounded (``prepare(..., margin_mm=None)``). box : the part of the
+    voxels : (z, y, x), resampled and rounded, of the whole image, or of the box and :func:`reach_mm` around it. box : the part of the
     response that is wanted; the same values as cut from that of the whole image. ConfigError: a filter cannot run on these
     voxels, or in 3D on planes that the parameters keep apart.
     """
     chosen = chosen_filters(parameters.filter)
     if not chosen:
-        yield "original", voxels[box]
+        yield "original", voxels[box].astype(np.float64)
     for name, settings in chosen:
         if parameters.dimension == "2D" and settings.dimension == "3D":
             raise ConfigError(

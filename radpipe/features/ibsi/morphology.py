@@ -18,11 +18,11 @@ from radpipe.features.ibsi.spatial import autocorrelation
 from radpipe.features.ibsi.statistics import ratio
 from radpipe.features.region import bounding_box
 from radpipe.features.shape import principal_variances
-from radpipe.typing import BoolVolume, FloatArray
+from radpipe.typing import BoolVolume, FloatArray, Volume
 
 
 def compute(
-    voxels: FloatArray, morphological: BoolVolume, intensity: BoolVolume, spacing_mm: tuple[float, float, float]
+    voxels: Volume, morphological: BoolVolume, intensity: BoolVolume, spacing_mm: tuple[float, float, float]
 ) -> dict[str, float]:
     """Every feature of the family. voxels, morphological, intensity : (z, y, x); both masks hold a voxel at least.
 
@@ -32,15 +32,16 @@ def compute(
     box = bounding_box(morphological)
     voxels, morphological, intensity = voxels[box], morphological[box], intensity[box]
     spacing = np.asarray(spacing_mm, np.float64)
-    bordered = np.pad(morphological, 1).astype(np.uint8)
+    bordered = np.pad(morphological, 1).view(np.uint8)
     area, volume = surface_and_volume(count_cubes(bordered), spacing)
     along_x, _ = row_ends(bordered)
     _, corners = plane_diameters(along_x, float(spacing[1]), float(spacing[2]))
     points = corners * 0.5 * spacing
+    del bordered, along_x, corners
     n = int(np.count_nonzero(morphological))
     least, minor, major = _principal_variances(morphological, spacing, n)
     ball = (36.0 * math.pi * volume**2) ** (1.0 / 3.0)
-    values = voxels[intensity]
+    shift, mean = _centre_shift(voxels, morphological, intensity, spacing)
     moran, geary = autocorrelation(voxels, intensity, spacing_mm)
     return {
         "VolumeMesh": volume,
@@ -52,7 +53,7 @@ def compute(
         "SphericalDisproportion": area / ball,
         "Sphericity": ball / area,
         "Asphericity": area / ball - 1.0,
-        "CentreOfMassShift": _centre_shift(values, morphological, intensity, spacing),
+        "CentreOfMassShift": shift,
         "Maximum3DDiameter": math.sqrt(longest(points)),
         "MajorAxisLength": 4.0 * math.sqrt(major),
         "MinorAxisLength": 4.0 * math.sqrt(minor),
@@ -60,7 +61,7 @@ def compute(
         "Elongation": math.sqrt(ratio(minor, major)),
         "Flatness": math.sqrt(ratio(least, major)),
         **_densities(points, area, volume, 2.0 * np.sqrt([major, minor, least])),
-        "IntegratedIntensity": float(values.mean()) * volume,
+        "IntegratedIntensity": mean * volume,
         "MoransIIndex": moran,
         "GearysCMeasure": geary,
     }
@@ -76,14 +77,25 @@ def _principal_variances(mask: BoolVolume, spacing: FloatArray, n: int) -> tuple
     return (least if least > floor else 0.0), (minor if minor > floor else 0.0), major
 
 
-def _centre_shift(values: FloatArray, morphological: BoolVolume, intensity: BoolVolume, spacing: FloatArray) -> float:
-    """Distance of the intensity-weighted middle from the region's, mm; NaN where the intensities add up to 0."""
-    total = float(values.sum())
+def _centre_shift(voxels: Volume, morphological: BoolVolume, intensity: BoolVolume, spacing: FloatArray) -> tuple[float, float]:
+    """(distance of the intensity-weighted middle from the region's, mm; mean intensity). The distance is NaN where the
+    intensities add up to 0."""
+    values = voxels[intensity].astype(np.float64, copy=False)
+    total, mean = float(values.sum()), float(values.mean())
     if total == 0.0:
-        return math.nan
-    geometric = np.argwhere(morphological).mean(axis=0)
-    weighted = values @ (np.argwhere(intensity) - geometric) / total
-    return float(np.linalg.norm(weighted * spacing))
+        return math.nan, mean
+    del values
+    geometric = np.zeros(3)
+    for axis, size in enumerate(morphological.shape):
+        of_index = np.count_nonzero(morphological, axis=tuple({0, 1, 2} - {axis}))
+        geometric[axis] = float(of_index @ np.arange(size)) / float(of_index.sum())
+    rows, columns = (np.arange(size) - middle for size, middle in zip(voxels.shape[1:], geometric[1:], strict=True))
+    weighted = np.zeros(3)
+    for index, (plane, inside) in enumerate(zip(voxels, intensity, strict=True)):
+        of_plane = np.where(inside, plane.astype(np.float64), 0.0)
+        by_row = of_plane.sum(axis=1)
+        weighted += (index - geometric[0]) * by_row.sum(), rows @ by_row, columns @ of_plane.sum(axis=0)
+    return float(np.linalg.norm(weighted / total * spacing)), mean
 
 
 def _densities(points: FloatArray, area: float, volume: float, semi_axes: FloatArray) -> dict[str, float]:

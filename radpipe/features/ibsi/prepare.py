@@ -8,7 +8,7 @@ the *intensity* mask is what range and outlier resegmentation leave of it. Both 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from radpipe.core.image import Image, Mask
 from radpipe.errors import EmptyRoiError, FileProblem, GeometryError
+from radpipe.features.ibsi import sums
 from radpipe.features.ibsi.parameters import IbsiParameters
 from radpipe.features.region import Box, bounding_box
 from radpipe.typing import BoolVolume, FloatArray, IntArray, Volume
@@ -26,16 +27,17 @@ Triple = tuple[float, float, float]
 WHOLE: Box = (slice(None), slice(None), slice(None))
 # A cubic spline's coefficients feel every voxel of a line, each step away by 0.268 less: 40 steps are 1e-23.
 _REACH = {"nearest": 1, "linear": 1, "cubic": 40}
+_ABREAST = 8  # planes that are interpolated at a time
 # 0.5 of a voxel comes out of sums of weights as 0.49999999999.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """voxels : (z, y, x) float64, resampled and rounded. morphological, intensity : (z, y, x) bool, before and after
-    resegmentation. spacing_mm : (z, y, x), mm."""
+    """voxels : (z, y, x), resampled (float64; else in the image's dtype, a part of the image itself) and rounded. morphological,
+    intensity : (z, y, x) bool, before and after resegmentation. spacing_mm : (z, y, x), mm."""
 
-    voxels: FloatArray
+    voxels: Volume
     morphological: BoolVolume
     intensity: BoolVolume
     spacing_mm: Triple
@@ -84,21 +86,27 @@ def prepare(image: Image, mask: Mask, parameters: IbsiParameters, *, margin_mm: 
     elif margin_mm is not None:
         box = widened(bounding_box(morphological), voxels.shape, [math.ceil(margin_mm / s) for s in spacing])
         voxels, morphological = voxels[box], morphological[box]
-    values = np.asarray(voxels, dtype=np.float64)
-    if parameters.round_intensities:
-        values = np.rint(values)
-    intensity = resegment(values, morphological, parameters.resegment_range, parameters.outlier_sigma)
-    return Prepared(values, morphological, intensity, spacing)
+    if parameters.round_intensities and voxels.dtype.kind == "f":
+        voxels = np.rint(voxels, out=voxels if resample is not None and voxels.flags.writeable else None)
+    intensity = resegment(voxels, morphological, parameters.resegment_range, parameters.outlier_sigma)
+    return Prepared(voxels, morphological, intensity, spacing)
+
+
+def all_finite(voxels: Volume) -> bool:
+    """Looked at plane by plane."""
+    return voxels.dtype.kind != "f" or all(bool(np.isfinite(plane).all()) for plane in voxels)
 
 
 def refuse_undefined(voxels: Volume, mask: BoolVolume) -> None:
     """FileProblem where the region holds NaN or infinite intensities; EmptyRoiError where it is empty."""
     box = bounding_box(mask)
-    values = voxels[box][mask[box]]
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = int(np.count_nonzero(~np.isfinite(values)))
+    if voxels.dtype.kind != "f":
+        return
+    inside = mask[box]
+    bad = sum(int(np.count_nonzero(~np.isfinite(plane[part]))) for plane, part in zip(voxels[box], inside, strict=True))
+    if bad:
         raise FileProblem(
-            f"{bad} of the region's {values.size} voxels are NaN or infinite.",
+            f"{bad} of the region's {np.count_nonzero(inside)} voxels are NaN or infinite.",
             hint="Mend the image, or cut these voxels from the mask.",
         )
 
@@ -133,22 +141,39 @@ def interpolate(
         first = max(math.floor(place[0]) - reach, 0)
         starts.append(first)
         cut.append(slice(first, min(math.ceil(place[-1]) + reach + 1, n)))
-    result = np.asarray(voxels[tuple(cut)], dtype=np.float64)
-    if method == "cubic" and not np.isfinite(result).all():
+    source = voxels[tuple(cut)]
+    if method == "cubic" and not all_finite(source):
         raise FileProblem(
             "the image has NaN or infinite voxels, which a cubic spline spreads along whole lines.",
             hint="Mend the image, or set interpolation: linear.",
         )
-    # The axis that shrinks most goes first: less is left for the others.
-    order = sorted(range(3), key=lambda axis: places[axis].size / result.shape[axis])
+
+    def along(piece: Volume, axis: int) -> Volume:
+        if spacing_mm[axis] == new_mm[axis]:
+            low = round(places[axis][0]) - starts[axis]
+            return piece[(*[slice(None)] * axis, slice(low, low + places[axis].size))]
+        return _along(piece.astype(np.float64, copy=False), axis, places[axis], starts[axis], voxels.shape[axis], method)
+
+    # The axis that shrinks most goes first: less is left for the others. Two axes are done for a few planes across the third, so
+    # that of what lies between them nothing is held but these.
+    first, second, third = sorted(range(3), key=lambda axis: places[axis].size / source.shape[axis])
+    shape = [source.shape[axis] if axis == third else places[axis].size for axis in range(3)]
     with np.errstate(invalid="ignore"):  # infinite voxels far from the region are none of its business
-        for axis in order:
-            if spacing_mm[axis] == new_mm[axis]:
-                low = round(places[axis][0]) - starts[axis]
-                result = result[(*[slice(None)] * axis, slice(low, low + places[axis].size))]
-            else:
-                result = _along(result, axis, places[axis], starts[axis], voxels.shape[axis], method)
+        between = np.empty(shape)
+        for part in _planes(source.shape[third], third):
+            between[part] = along(along(source[part], first), second)
+        if spacing_mm[third] == new_mm[third]:
+            return np.asarray(along(between, third))
+        shape[third] = places[third].size
+        result = np.empty(shape)
+        for part in _planes(shape[first], first):
+            result[part] = along(between[part], third)
     return result
+
+
+def _planes(n: int, axis: int) -> Iterator[tuple[slice, ...]]:
+    """Index of a few planes across the axis, 0 .. n."""
+    return ((*[slice(None)] * axis, slice(start, start + _ABREAST)) for start in range(0, n, _ABREAST))
 
 
 def interpolate_mask(
@@ -222,7 +247,7 @@ def widened(box: Box, shape: Sequence[int], by: Sequence[int]) -> Box:
 
 
 def resegment(
-    voxels: FloatArray,
+    voxels: Volume,
     mask: BoolVolume,
     limits: tuple[float | None, float | None] | None,
     outlier_sigma: float | None,
@@ -236,7 +261,7 @@ def resegment(
         return mask
     box = bounding_box(mask)
     part = mask[box].copy()
-    values = voxels[box][part]
+    values = voxels[box][part].astype(np.float64, copy=False)
     keep = np.ones(values.size, dtype=bool)
     said = []
     if limits is not None:
@@ -247,7 +272,8 @@ def resegment(
             keep &= values <= high
         said.append(f"range {low} to {high}")
     if outlier_sigma is not None:
-        mean, deviation = float(values.mean()), float(values.std())
+        mean = float(values.mean())
+        deviation = math.sqrt(sums.mean(lambda piece: np.square(values[piece] - mean), values.size))
         keep &= (values >= mean - outlier_sigma * deviation) & (values <= mean + outlier_sigma * deviation)
         said.append(f"{outlier_sigma:g} standard deviations around {mean:.6g}")
     if not keep.any():

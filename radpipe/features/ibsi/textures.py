@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radpipe.features._kernels._jit import LevelArray
 from radpipe.features._kernels.cooccurrence import pair_counts
 from radpipe.features._kernels.neighbourhood import neighbourhood, tone_difference_features
 from radpipe.features._kernels.runs import run_counts
+from radpipe.features._kernels.zone_distances import ShortArray
 from radpipe.features.cells import Cells, counted, mean_over_directions, tabled
 from radpipe.features.ibsi import glcm, levelsize
 from radpipe.features.ibsi.catalogue import feature_names
 from radpipe.features.ibsi.parameters import IbsiParameters
-from radpipe.features.ibsi.zones import Zones, find_zones
+from radpipe.features.ibsi.zones import find_zones
 from radpipe.features.region import Levels
 from radpipe.typing import FloatArray, IntArray
 
@@ -52,10 +54,10 @@ class Textures:
     """All texture families of one discretised region; matrices that several aggregations need are made once.
 
     levels : with a border as wide as the longest offset. distances : (by plane, in the volume) of the region's voxels from the
-    border of the morphological mask, in memory order; made when asked for.
+    border of the morphological mask, in memory order; made when asked for. Matrices are kept until another family is asked for.
     """
 
-    def __init__(self, levels: Levels, parameters: IbsiParameters, distances: Callable[[bool], IntArray]) -> None:
+    def __init__(self, levels: Levels, parameters: IbsiParameters, distances: Callable[[bool], ShortArray]) -> None:
         self._levels = levels
         self._parameters = parameters
         self._distances = distances
@@ -65,8 +67,6 @@ class Textures:
         cuts = np.searchsorted(levels.where, np.arange(first, levels.where[-1] // plane + 2) * plane)
         self._planes = [part for part in np.split(levels.where, cuts[1:-1]) if part.size]
         self._made: dict[tuple[str, bool], list[list[Matrix]]] = {}
-        self._zones: dict[bool, Zones] = {}
-        self._room = np.zeros_like(levels.flat)
 
     def compute(self, family: str, way: str) -> dict[str, float]:
         """Every feature of one family ("cm") in one aggregation ("25D-avg"; "25D" for families without directions)."""
@@ -100,19 +100,27 @@ class Textures:
         Rows are levels, columns levels, lengths, sizes, distances or dependence, all from 0.
         """
         if (family, by_plane) not in self._made:
+            kept = ("szm", "dzm") if family in ("szm", "dzm") else (family,)
+            self._made = {key: made for key, made in self._made.items() if key[0] in kept}
             parts = self._parts(by_plane)
-            if family in ("szm", "dzm"):
-                cells = [[matrix] for matrix in self._zone_cells(family, by_plane)]
-            elif family == "ngl":
-                cells = [[self._dependence(part, by_plane)] for part in parts]
-            else:
-                make, reach = (self._pairs, self._parameters.glcm_distance) if family == "cm" else (self._runs, 1)
-                steps = self._levels.steps(directions(by_plane=by_plane) * reach)
-                cells = [[make(part, int(step)) for step in steps] for part in parts]
-            self._made[family, by_plane] = [
-                [Matrix(one, part.size) for one in of_part] for of_part, part in zip(cells, parts, strict=True)
-            ]
+            for name, cells in self._cells(family, parts, by_plane).items():
+                self._made[name, by_plane] = [
+                    [Matrix(one, part.size) for one in of_part] for of_part, part in zip(cells, parts, strict=True)
+                ]
         return self._made[family, by_plane]
+
+    def _cells(self, family: str, parts: Sequence[LevelArray], by_plane: bool) -> dict[str, list[list[Cells]]]:
+        """Family -> of every part its matrices; the two families of zones come together."""
+        if family in ("szm", "dzm"):
+            return self._zone_cells(by_plane)
+        if family == "ngl":
+            return {family: [[self._dependence(part, by_plane)] for part in parts]}
+        reach = self._parameters.glcm_distance if family == "cm" else 1
+        steps = [int(step) for step in self._levels.steps(directions(by_plane=by_plane) * reach)]
+        if family == "cm":
+            return {family: [[self._pairs(part, step) for step in steps] for part in parts]}
+        room = np.zeros_like(self._levels.flat)
+        return {family: [[self._runs(part, step, room) for step in steps] for part in parts]}
 
     def tone_differences(self, *, by_plane: bool) -> list[tuple[FloatArray, FloatArray]]:
         """Of every part: (voxels, summed difference from the neighbours' mean) of each level; voxels without neighbours left out."""
@@ -131,33 +139,45 @@ class Textures:
             return found
         return [(np.sum([count for count, _ in found], axis=0), np.sum([sums for _, sums in found], axis=0))]
 
-    def _parts(self, by_plane: bool) -> list[IntArray]:
+    def _parts(self, by_plane: bool) -> list[LevelArray]:
         return self._planes if by_plane else [self._levels.where]
 
-    def _pairs(self, where: IntArray, step: int) -> Cells:
+    def _pairs(self, where: LevelArray, step: int) -> Cells:
         n = self._levels.n_levels
         i, j, counts = pair_counts(self._levels.flat, where, step, n, True)
         return Cells((i - 1) * n + j - 1, counts.astype(np.float64), n)
 
-    def _runs(self, where: IntArray, step: int) -> Cells:
+    def _runs(self, where: LevelArray, step: int, room: LevelArray) -> Cells:
         longest = max(self._levels.box)
-        level, length, counts, _ = run_counts(self._levels.flat, where, step, self._levels.n_levels, longest, self._room)
+        level, length, counts, _ = run_counts(self._levels.flat, where, step, self._levels.n_levels, longest, room)
         return Cells((level - 1) * longest + length - 1, counts.astype(np.float64), longest)
 
-    def _dependence(self, where: IntArray, by_plane: bool) -> Cells:
+    def _dependence(self, where: LevelArray, by_plane: bool) -> Cells:
         offsets = self._levels.steps(around(self._parameters.ngldm_distance, by_plane=by_plane))
         table, _, _ = neighbourhood(self._levels.flat, where, offsets, self._parameters.ngldm_alpha, self._levels.n_levels)
         return tabled(table)
 
-    def _zone_cells(self, family: str, by_plane: bool) -> list[Cells]:
-        if by_plane not in self._zones:
-            self._zones[by_plane] = find_zones(self._levels, directions(by_plane=by_plane), self._distances(by_plane))
-        zones = self._zones[by_plane]
-        size = zones.size if family == "szm" else zones.distance
-        largest = int(size.max())
-        codes = (zones.level - 1) * largest + size - 1
-        parts = [zones.plane == plane for plane in np.unique(zones.plane)] if by_plane else [np.ones(codes.size, bool)]
-        return [counted(codes[part], self._levels.n_levels, largest) for part in parts]
+    def _zone_cells(self, by_plane: bool) -> dict[str, list[list[Cells]]]:
+        zones = find_zones(self._levels, directions(by_plane=by_plane), self._distances(by_plane))
+        # Zones come in memory order, so a plane's are together.
+        cuts = np.cumsum(zones.begin[zones.begin > 0])[:-1] if by_plane else np.zeros(0, np.int64)
+        found: dict[str, list[list[Cells]]] = {}
+        for family, sizes in (("szm", zones.size), ("dzm", zones.distance)):
+            largest = int(sizes.max())
+            found[family] = [
+                [_zone_matrix(level, size, self._levels.n_levels, largest)]
+                for level, size in zip(np.split(zones.level, cuts), np.split(sizes, cuts), strict=True)
+            ]
+        return found
+
+
+def _zone_matrix(level: ShortArray, size: ShortArray, n_levels: int, largest: int) -> Cells:
+    codes = level.astype(np.int64)
+    codes -= 1
+    codes *= largest
+    codes += size
+    codes -= 1
+    return counted(codes, n_levels, largest)
 
 
 def _tone_features(count: FloatArray, difference: FloatArray) -> FloatArray:

@@ -1,70 +1,70 @@
-"""Connected zones of one grey level: their size, and how near they come to the region's border.
-
-Zones of all planes are found in one go by the connected components of a graph whose edges join neighbours of one level.
-"""
+"""Connected zones of one grey level: their size, and how near they come to the region's border."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_cdt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from radpipe.features._kernels._jit import LevelArray
+from radpipe.features._kernels.zone_distances import ShortArray, zone_distances
 from radpipe.features.region import Levels
 from radpipe.typing import BoolVolume, IntArray
 
 
 @dataclass(frozen=True)
 class Zones:
-    """(zones,) int64 each. plane : index of the plane of the zone's first voxel, from 0. distance : the least of its voxels'."""
+    """(zones,) each, in order of the zones' first voxels. distance : the least of its voxels'. begin : (z,) number of zones whose
+    first voxel lies in each plane."""
 
-    level: IntArray
-    size: IntArray
-    distance: IntArray
-    plane: IntArray
+    level: ShortArray
+    size: LevelArray
+    distance: ShortArray
+    begin: IntArray
 
-
-def find_zones(levels: Levels, offsets: IntArray, distance: IntArray) -> Zones:
-    """offsets : (n, 3), one of each opposite pair. distance : (voxels,) of the region's voxels in memory order, from 1."""
-    n = levels.where.size
-    number = np.zeros(levels.flat.size, np.int32)
-    number[levels.where] = np.arange(n, dtype=np.int32)
-    own = levels.flat[levels.where]
-    starts, ends = [], []
-    for step in levels.steps(offsets):
-        neighbour = levels.where + step
-        alike = np.flatnonzero(levels.flat[neighbour] == own)
-        starts.append(alike.astype(np.int32))
-        ends.append(number[neighbour[alike]])
-    start, end = np.concatenate(starts), np.concatenate(ends)
-    graph = coo_array((np.ones(start.size, np.int8), (start, end)), shape=(n, n))
-    count, label = connected_components(graph, directed=False)
-    first = np.full(count, n, np.int64)
-    np.minimum.at(first, label, np.arange(n))
-    nearest = np.full(count, np.iinfo(np.int64).max, np.int64)
-    np.minimum.at(nearest, label, distance)
-    plane = levels.where[first] // (levels.shape[1] * levels.shape[2]) - _border(levels)
-    return Zones(own[first].astype(np.int64), np.bincount(label, minlength=count), nearest, plane)
+    @property
+    def plane(self) -> IntArray:
+        """(zones,) index of the plane of the first voxel, from 0."""
+        return np.repeat(np.arange(self.begin.size), self.begin)
 
 
-def _border(levels: Levels) -> int:
-    return (levels.shape[0] - levels.box[0]) // 2
+def find_zones(levels: Levels, offsets: IntArray, distance: ShortArray) -> Zones:
+    """offsets : (n, 3), one of each opposite pair, forward in memory. distance : (voxels,) of the region's voxels in memory
+    order, from 1."""
+    _, y, x = levels.shape
+    level, size, nearest, begin = zone_distances(levels.flat, levels.where, levels.steps(offsets), distance, y * x)
+    border = (levels.shape[0] - levels.box[0]) // 2
+    return Zones(level, size, nearest, begin[border : begin.size - border])
 
 
-def border_distance(morphological: BoolVolume, *, by_plane: bool) -> IntArray:
+def border_distance(morphological: BoolVolume, *, by_plane: bool) -> ShortArray:
     """(z, y, x) steps along the axes from every voxel of the mask to the outside of it, the image's edge included: 1 at the border.
+    int16, or int32 where the mask is too long for that.
 
-    by_plane : within each plane across z only.
+    by_plane : within each plane across z only. Such a distance is the least over one axis of that plus the steps along the
+    next, so one axis is done after the other, there and back, a plane at a time.
     """
+    kind = np.int16 if max(morphological.shape) < np.iinfo(np.int16).max else np.int32
+    steps = np.where(morphological, kind(np.iinfo(kind).max), kind(0))
+    for plane in steps:
+        _from_edges(plane)
+        _from_edges(plane.T)
     if not by_plane:
-        return _city_block(np.pad(morphological, 1))[1:-1, 1:-1, 1:-1]
-    # Planes one above the other, with a line of zeros between them: one image, and no way from plane to plane.
-    z, y, x = morphological.shape
-    stacked = np.pad(morphological, ((0, 0), (1, 1), (1, 1))).reshape(z * (y + 2), x + 2)
-    return _city_block(stacked).reshape(z, y + 2, x + 2)[:, 1:-1, 1:-1]
+        # Outside the image all is 0.
+        for through in (steps, steps[::-1]):
+            np.minimum(through[0], 1, out=through[0])
+            for before, plane in itertools.pairwise(through):
+                np.minimum(plane, before + 1, out=plane)
+    return steps
 
 
-def _city_block(mask: BoolVolume) -> IntArray:
-    return np.asarray(distance_transform_cdt(mask, metric="taxicab"), dtype=np.int64)
+def _from_edges(plane: ShortArray) -> None:
+    """(rows, columns), in place: the least over each row of the value there plus the steps to it; 0 beyond both ends."""
+    n = plane.shape[1]
+    place = np.arange(1, n + 1, dtype=plane.dtype)
+    for there, step in ((plane, place), (plane[:, ::-1], place)):
+        # Least of (value - place), so far, plus the place.
+        nearest = np.minimum(np.minimum.accumulate(there - step, axis=1), 0)
+        nearest += step
+        np.minimum(there, nearest, out=there)

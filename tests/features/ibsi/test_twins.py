@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
 
 from radpipe.features._kernels.zones import zones as union_find
 from radpipe.features.cells import Cells
-from radpipe.features.ibsi import glcm, levelsize, local
+from radpipe.features.ibsi import glcm, levelsize, local, sums
 from radpipe.features.ibsi.catalogue import CM, NGL, RLM
 from radpipe.features.ibsi.discretise import laid_out
 from radpipe.features.ibsi.histogram import intensity_histogram, intensity_volume_histogram
@@ -131,6 +132,35 @@ def test_local_peaks(mask, spacing, seed):
     assert got["GlobalIntensityPeak"] == pytest.approx(max(peaks), rel=1e-10)
     wanted = max(peak for peak, value in zip(peaks, values, strict=True) if value == values.max())
     assert got["LocalIntensityPeak"] == pytest.approx(wanted, rel=1e-10)
+
+
+def test_local_peaks_of_many_blocks(monkeypatch):
+    """A region of several blocks at the image's edge, with holes in the image: every mean by a convolution of the whole image."""
+    rng = np.random.default_rng(7)
+    spacing = (3.0, 2.0, 1.5)
+    voxels = rng.normal(-900, 30, (22, 47, 60))
+    mask = rng.random(voxels.shape) < 0.3
+    mask[10:, 20:40] = False
+    voxels[~mask & (rng.random(mask.shape) < 0.05)] = np.nan
+    ball, known = local.sphere(spacing).astype(float), np.isfinite(voxels)
+    total = ndimage.convolve(np.where(known, voxels, 0.0), ball, mode="constant")
+    wanted = (total / ndimage.convolve(known.astype(float), ball, mode="constant"))[mask]
+    for least in (8, 36):
+        monkeypatch.setattr(local, "_LEAST_BLOCK", least)
+        found = list(local.sphere_means(voxels, mask, spacing))
+        assert len(found) > 8 or least == 36
+        peaks, values = (np.concatenate(part) for part in zip(*found, strict=True))
+        assert_array_equal(np.sort(values), np.sort(voxels[mask]))
+        assert_allclose(peaks[np.argsort(values)], wanted[np.argsort(voxels[mask])], rtol=1e-12)
+
+
+@QUICK
+@given(st.integers(1, 200_000), st.integers(0, 99))
+def test_sums_in_pieces(n, seed):
+    """As numpy adds them all at once, to the last digit."""
+    values = np.random.default_rng(seed).normal(1e3, 1.0, n)
+    assert sums.total(sums.plain(values), n) == values.sum()
+    assert sums.mean(sums.less(values.astype(np.float32), 999.5), n) == (values.astype(np.float32) - np.float64(999.5)).mean()
 
 
 def glcm_slowly(p):
