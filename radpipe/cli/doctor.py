@@ -47,7 +47,8 @@ def doctor(
     """
     from radpipe.intake.findings import SEVERITIES, counted
     from radpipe.stages._progress import Progress
-    from radpipe.stages.doctor import examine, manifest_of, mend, prepare, write
+    from radpipe.stages.doctor import examine, manifest_of, prepare, write
+    from radpipe.stages.doctor_mend import mend
     from radpipe.stages.tabulate import Limits
 
     began = time.monotonic()

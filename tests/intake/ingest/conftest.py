@@ -313,7 +313,7 @@ def command() -> Iterator[Call]:
         return done
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("radpipe.stages.ingest.Pool", lambda *_, **__: warm)
+        patch.setattr("radpipe.stages.ingest_state.Pool", lambda *_, **__: warm)
         yield call
     warm.close()
 
