@@ -162,10 +162,10 @@ Wanted = Mapping[str, tuple[str, ...]]
 
 
 def _first_order(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
-    from radpipe.features._kernels.window_firstorder import NAMES, window_firstorder
+    from radpipe.features._kernels.window_firstorder import ALSO, NAMES, window_firstorder
 
     levels = windows.ordered
-    out = np.empty((places.size, len(NAMES)))
+    out = np.empty((places.size, len(NAMES) + len(ALSO)))
     volume = float(np.prod(levels.spacing_mm))
     shift = float(windows.own.voxelArrayShift)
     window_firstorder(windows.values, levels.flat, places, windows.steps, levels.n_levels, shift, volume, out)
@@ -183,7 +183,7 @@ def _pairs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Foun
     if own.weightingNorm is None:
         window_glcm(
             levels.flat, places, windows.steps, first, second, starts, levels.n_levels, own.symmetricalGLCM, with_mcc,
-            windows.single_level, True, out,
+            windows.single_level, True, True, out,
         )  # fmt: skip
         return {"glcm": (NAMES, out)}
     angles = windows.pairs[0]
@@ -202,7 +202,7 @@ def _pairs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Foun
 
 
 def _runs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
-    from radpipe.features._kernels.window_runs import NAMES, window_runs
+    from radpipe.features._kernels.window_runs import NAMES, ORDER, window_runs
 
     levels, norm = windows.levels, windows.own.weightingNorm
     offsets = windows.offsets((1,), both=False)
@@ -210,30 +210,42 @@ def _runs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found
     if norm is not None:
         weights = np.ones(len(offsets)) if norm == "no_weighting" else distance_mm(offsets, levels.spacing_mm, norm)
     out = np.empty((places.size, len(NAMES)))
-    window_runs(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, weights, out)
+    window_runs(
+        levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, norm is not None, weights, False, ORDER, out
+    )
     return {"glrlm": (NAMES, out)}
 
 
 def _zones(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
-    from radpipe.features._kernels.window_zones import NAMES, window_zones
+    from radpipe.features._kernels.window_zones import NAMES, ORDER, window_zones
 
     levels = windows.levels
     out = np.empty((places.size, len(NAMES)))
     offsets = windows.offsets((1,), both=False)
-    window_zones(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, out)
+    window_zones(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, ORDER, out)
     return {"glszm": (NAMES, out)}
 
 
 def _around(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
     """GLDM and NGTDM, from the same neighbours."""
-    from radpipe.features._kernels.window_neighbourhood import GLDM_NAMES, NGTDM_NAMES, window_neighbourhood
+    from radpipe.features._kernels.window_neighbourhood import GLDM_NAMES, GLDM_ORDER, NGTDM_NAMES, window_neighbourhood
 
     levels = windows.levels
     gldm = np.empty((places.size if "gldm" in wanted else 0, len(GLDM_NAMES)))
     ngtdm = np.empty((places.size if "ngtdm" in wanted else 0, len(NGTDM_NAMES)))
     offsets = windows.offsets(windows.own.distances, both=True)
     window_neighbourhood(
-        levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, windows.own.gldm_a, gldm, ngtdm
+        levels.flat,
+        places,
+        windows.shape,
+        windows.extent,
+        levels.n_levels,
+        offsets,
+        windows.own.gldm_a,
+        GLDM_ORDER,
+        True,
+        gldm,
+        ngtdm,
     )
     return {"gldm": (GLDM_NAMES, gldm), "ngtdm": (NGTDM_NAMES, ngtdm)}
 
