@@ -36,6 +36,13 @@ def counted(codes: IntArray, n_rows: int, n_columns: int) -> Cells:
     return Cells(found, counts.astype(np.float64), n_columns)
 
 
+def tabled(table: IntArray) -> Cells:
+    """The cells of a dense matrix (rows, columns)."""
+    flat = table.ravel()
+    codes = np.flatnonzero(flat)
+    return Cells(codes, flat[codes].astype(np.float64), table.shape[1])
+
+
 def weighted_sum(matrices: Sequence[Cells], weights: FloatArray) -> Cells:
     """Sum over directions of weight times matrix."""
     codes = np.concatenate([cells.codes for cells in matrices])

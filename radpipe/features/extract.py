@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +18,7 @@ from radpipe.features.images import SHAPES, Measured, column_names, measured_ima
 from radpipe.features.loading import Loaded, load
 from radpipe.features.parameters import Parameters
 from radpipe.features.region import Box, bounding_box
+from radpipe.features.share import Share, sharing
 from radpipe.features.undefined import reasons
 from radpipe.filters.scene import Scene, readable
 
@@ -71,14 +71,10 @@ def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extractio
             row.update({f"{prefix}_{name}": value for name, value in values.items()})
             why.update({f"{prefix}_{name}": code for name, code in codes.items()})
 
-    if threads == 1:
-        add(_shapes(loaded, box, parameters))
-        add(_images(loaded, box, parameters, threads))
-    else:  # shape beside what comes before the grey levels, which one thread does
-        with ThreadPoolExecutor(1) as beside:
-            shapes = beside.submit(lambda: list(_shapes(loaded, box, parameters)))
-            add(_images(loaded, box, parameters, threads))
-            add(shapes.result())
+    with sharing(threads) as share:  # shape beside what comes before the grey levels, which one thread does
+        shapes = share(lambda: list(_shapes(loaded, box, parameters)))
+        add(_images(loaded, box, parameters, threads, share))
+        add(shapes())
     return Extraction({name: row[name] for name in column_names(parameters)}, why)
 
 
@@ -98,12 +94,12 @@ def _shapes(loaded: Loaded, box: Box, parameters: Parameters) -> Iterator[Measur
         yield f"original_{family}", {name: values[name] for name in names}, {n: codes[n] for n in names if n in codes}
 
 
-def _images(loaded: Loaded, box: Box, parameters: Parameters, threads: int) -> Iterator[Measured]:
+def _images(loaded: Loaded, box: Box, parameters: Parameters, threads: int, share: Share) -> Iterator[Measured]:
     if all(family in SHAPES for family in parameters.features):
         return
     mask = np.ascontiguousarray(loaded.inside[box])
     scene = Scene(readable(loaded.voxels), box, mask, loaded.grid.spacing_mm, recursive_pass)
-    yield from measured_images(scene, parameters, threads)
+    yield from measured_images(scene, parameters, threads, share)
 
 
 def warm_up() -> None:

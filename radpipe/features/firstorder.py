@@ -9,6 +9,8 @@ import numpy as np
 from radpipe.features._kernels.cooccurrence import EPS
 from radpipe.typing import FloatArray, IntArray, Volume
 
+_PIECE = 1 << 14  # stays in the processor's cache
+
 
 def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float, shift: float) -> dict[str, float]:
     """Every feature of the family.
@@ -16,26 +18,20 @@ def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float
     intensities : (n,), in memory order, in the image's dtype. level_counts : voxels of each grey level that occurs.
     shift : voxelArrayShift, added for Energy, TotalEnergy and RootMeanSquared only.
     """
-    # Two buffers of the region's size are all that is held beside it: a large region has hundreds of megabytes.
+    # One buffer of the region's size is all that is held beside it: a large region has hundreds of megabytes. The sums
+    # do not ask for the voxels' order, so the sorted ones serve them, piece by piece.
     n = intensities.size
     ordered = _sorted(intensities)
     low, high = float(ordered[0]), float(ordered[-1])
     flat = low == high
     tenth, ninetieth = percentile(ordered, 10), percentile(ordered, 90)
     quarter, three_quarters = percentile(ordered, 25), percentile(ordered, 75)
-    median = float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2.0
+    median = (float(ordered[(n - 1) // 2]) + float(ordered[n // 2])) / 2.0
     middle = ordered[np.searchsorted(ordered, tenth, "left") : np.searchsorted(ordered, ninetieth, "right")]
-    middle -= middle.mean()
-    robust = float(np.abs(middle, out=middle).mean())
-    other, centred = ordered, intensities.astype(np.float64)
-    mean = low if flat else float(centred.mean())  # a rounded mean would give a flat region a skewness of 1
-    centred -= mean
-    absolute = float(np.abs(centred, out=other).mean())
-    m2 = float(np.multiply(centred, centred, out=other).mean())
-    m3 = float(np.multiply(other, centred, out=centred).mean())
-    m4 = float(np.multiply(other, other, out=other).mean())
-    np.add(intensities, shift, out=other, dtype=np.float64, casting="unsafe")
-    energy = float(np.multiply(other, other, out=other).sum())
+    robust = _sums(middle, float(middle.mean(dtype=np.float64)), 0.0)[0] / middle.size
+    mean = low if flat else float(ordered.mean(dtype=np.float64))  # a rounded mean would give a flat region a skewness of 1
+    *sums, energy = _sums(ordered, mean, shift)
+    absolute, m2, m3, m4 = (value / n for value in sums)
     p = level_counts / n
     deviation = 0.0 if flat else math.sqrt(m2)
     return {
@@ -61,10 +57,29 @@ def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float
     }
 
 
+def _sums(values: FloatArray, centre: float, shift: float) -> tuple[float, float, float, float, float]:
+    """Over the values: |x - centre|, its square, cube and fourth power, and (x + shift)^2."""
+    total = np.zeros(5)
+    for start in range(0, values.size, _PIECE):
+        piece = values[start : start + _PIECE].astype(np.float64)
+        centred = piece - centre
+        squares = centred * centred
+        shifted = piece + shift
+        total += (
+            float(np.abs(centred).sum()), float(squares.sum()), float(np.dot(squares, centred)), float(np.dot(squares, squares)),
+            float(np.dot(shifted, shifted)),
+        )  # fmt: skip
+    absolute, second, third, fourth, energy = (float(value) for value in total)
+    return absolute, second, third, fourth, energy
+
+
 def _sorted(intensities: Volume) -> FloatArray:
-    """In an array of its own. numpy sorts 16-bit numbers several times slower than float32, which holds each of them exactly."""
-    sortable = intensities.astype(np.float32) if intensities.dtype.kind in "iu" and intensities.itemsize <= 2 else intensities
-    return np.sort(sortable).astype(np.float64, copy=False)
+    """In an array of its own: float32 of whole numbers of up to 16 bits, each of which it holds exactly, else float64. numpy
+    sorts them as whole numbers several times slower."""
+    exact = intensities.dtype.itemsize <= 2 or intensities.dtype == np.float32
+    ordered = intensities.astype(np.float32 if exact else np.float64)
+    ordered.sort()
+    return ordered
 
 
 def percentile(ordered: FloatArray, share: float) -> float:

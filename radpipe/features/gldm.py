@@ -6,7 +6,7 @@ Sun and Wee 1983, doi:10.1016/0734-189X(83)90032-4.
 from __future__ import annotations
 
 from radpipe.features.catalogue import GLDM
-from radpipe.features.cells import counted
+from radpipe.features.cells import tabled
 from radpipe.features.levelsize import sixteen
 from radpipe.typing import IntArray
 
@@ -19,8 +19,7 @@ _ORDER = (
 )  # fmt: skip
 
 
-def compute(codes: IntArray, n_levels: int, n_neighbours: int) -> dict[str, float]:
-    """Every feature of the family. codes : of :func:`~radpipe.features._kernels.neighbourhood.neighbourhood`."""
-    matrix = counted(codes, n_levels, n_neighbours + 1)
-    values = dict(zip(_ORDER, (float(value) for value in sixteen(matrix)), strict=True))
+def compute(table: IntArray) -> dict[str, float]:
+    """Every feature of the family. table : of :func:`~radpipe.features._kernels.neighbourhood.neighbourhood`."""
+    values = dict(zip(_ORDER, (float(value) for value in sixteen(tabled(table))), strict=True))
     return {feature.name: values[feature.name] for feature in GLDM.features}

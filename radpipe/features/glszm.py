@@ -34,4 +34,4 @@ def matrix_of(levels: Levels, angles: IntArray) -> Cells:
     apart = np.abs(angles - angles[-1]).max(axis=1) > 1
     level, size = zones(levels.flat, levels.where, levels.steps(angles), levels.steps(angles[apart]))
     largest = int(np.max(size))
-    return counted((level - 1) * largest + size - 1, levels.n_levels, largest)
+    return counted((level.astype(np.int64) - 1) * largest + size - 1, levels.n_levels, largest)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from radpipe.errors import RadpipeError
 from radpipe.features.intensity import measure
 from radpipe.features.parameters import Parameters, TextureSettings
 from radpipe.features.region import Region
+from radpipe.features.share import Share
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.scene import ImageType, Scene
 from radpipe.typing import Volume
@@ -37,37 +38,35 @@ def column_names(parameters: Parameters) -> list[str]:
     return names
 
 
-def measured_images(scene: Scene, parameters: Parameters, threads: int) -> Iterator[Measured]:
-    """One response after the other, so that few are in memory at once; with threads, as many as there are threads."""
+def measured_images(scene: Scene, parameters: Parameters, threads: int, share: Share) -> Iterator[Measured]:
+    """One response after the other, so that few are in memory at once: with threads, one for each and one that waits."""
     jobs = (
         (prefix, values, settings)
         for name, settings in parameters.images.items()
         for prefix, values in image_type(name).respond(scene, settings)
     )
-    several = len(parameters.images) > 1 or "Original" not in parameters.images
-    if threads == 1 or not several:
+    if threads == 1 or list(parameters.images) == ["Original"]:  # of one image the families are shared out
         for prefix, values, settings in jobs:
-            yield _measured(prefix, values, scene, parameters, settings, threads)
+            yield _measured(prefix, values, scene, parameters, settings, share)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Measured]] = deque()
-        for prefix, values, settings in jobs:
-            waiting.append(pool.submit(_measured, prefix, values, scene, parameters, settings, 1))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    waiting: deque[Callable[[], Measured]] = deque()
+    for prefix, values, settings in jobs:
+        waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, Share())))
+        if len(waiting) > threads:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
 
 
 def _measured(
-    prefix: str, values: Volume, scene: Scene, parameters: Parameters, settings: TextureSettings, threads: int
+    prefix: str, values: Volume, scene: Scene, parameters: Parameters, settings: TextureSettings, share: Share
 ) -> Measured:
     wanted = parameters.features
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         nothing = {f"{family}_{name}": float("nan") for family, names in wanted.items() if family not in SHAPES for name in names}
         return prefix, nothing, dict.fromkeys(nothing, "response-undefined")
     try:
-        return prefix, *measure(Region(values, scene.mask, scene.spacing_mm), wanted, settings, threads)
+        return prefix, *measure(Region(values, scene.mask, scene.spacing_mm), wanted, settings, share)
     except RadpipeError as error:
         if prefix == "original":
             raise

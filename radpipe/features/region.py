@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from radpipe.errors import EmptyRoiError, RadpipeError
 from radpipe.features._kernels.binning import digitise, lay_out
 from radpipe.typing import BoolVolume, FloatArray, IntArray, Volume
 
 MOST_LEVELS = 10_000
+_MOST_VOXELS = 2**31  # places are counted in 32 bits
+_PIECE = 1 << 16
 Box = tuple[slice, slice, slice]
 
 
@@ -31,13 +35,13 @@ class Levels:
     """Grey levels of a region, as kernels want them.
 
     flat : int32, the box with a border of zeros, flattened; 0 outside the region. shape : (z, y, x) with the border.
-    where : int64, places of the region's voxels in ``flat``, ascending. n_levels : Ng, the highest level.
+    where : int32, places of the region's voxels in ``flat``, ascending. n_levels : Ng, the highest level.
     box : (z, y, x), without the border.
     """
 
-    flat: np.ndarray[tuple[int], np.dtype[np.int32]]
+    flat: NDArray[np.int32]
     shape: tuple[int, int, int]
-    where: IntArray
+    where: NDArray[np.int32]
     n_levels: int
     box: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
@@ -114,9 +118,27 @@ def _round_up(value: float) -> float:
 
 def discretise(region: Region, edges: FloatArray, border: int) -> Levels:
     """Grey levels of the region, with a border of ``border`` voxels (the longest offset that will be looked at)."""
-    levels = digitise(region.values.astype(np.float64), edges)
+    return laid_out(region, digitised(region.values, edges), border)
+
+
+def digitised(values: Volume, edges: FloatArray) -> NDArray[np.int32]:
+    """(n,) grey levels, from 1, of the values; piece by piece, so that no copy of a whole region is made."""
+    levels = np.empty(values.size, np.int32)
+    for start in range(0, levels.size, _PIECE):
+        piece = slice(start, start + _PIECE)
+        levels[piece] = digitise(values[piece].astype(np.float64), edges)
+    return levels
+
+
+def laid_out(region: Region, levels: NDArray[np.int32], border: int) -> Levels:
+    """The region's levels in its box. RadpipeError where the box has too many voxels to be counted."""
     z, y, x = region.mask.shape
     shape = (z + 2 * border, y + 2 * border, x + 2 * border)
+    if math.prod(shape) >= _MOST_VOXELS:
+        raise RadpipeError(
+            f"the region's box has {x} x {y} x {z} voxels (x, y, z); the most is two thousand million.",
+            hint="Resample the image to larger voxels (resampledPixelSpacing).",
+        )
     flat, where = lay_out(region.mask.view(np.uint8), levels, border)
     return Levels(flat, shape, where, int(levels.max()), (z, y, x), region.spacing_mm)
 

@@ -16,7 +16,7 @@ from radpipe.filters.scene import ImageType, Response, Scene
 from radpipe.filters.settings import FilterSettings
 from radpipe.typing import BoolVolume, FloatArray, Volume
 
-_CHUNK_VOXELS = 200_000
+_CHUNK_VOXELS = 50_000
 
 
 def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
@@ -24,31 +24,23 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     reach = math.ceil(settings.lbp2DRadius) + 1
     part, inside = scene.around(reach)
     result: Volume = np.zeros(scene.mask.shape, scene.voxels.dtype)
-    # Each plane with a margin of the reach on every side; zeros where the image ends.
-    across = settings.force2Ddimension
-    shape = tuple(side.stop - side.start for side in inside)
-    planes: Volume = np.zeros([size + (0 if axis == across else 2 * reach) for axis, size in enumerate(shape)])
-    source, target, start = [], [], []
-    for axis, side in enumerate(inside):
-        if axis == across:
-            source.append(side)
-            target.append(slice(None))
-        else:
-            source.append(slice(None))
-            before = reach - side.start
-            target.append(slice(before, before + part.shape[axis]))
-        start.append(scene.box[axis].start)
-    planes[tuple(target)] = part[tuple(source)]
     # PyRadiomics exchanges the axis with the first one, so along y the rows are z, and along x the columns are z.
-    planes, out = planes.swapaxes(0, across), result.swapaxes(0, across)
-    start[0], start[across] = start[across], start[0]
-    rows, columns = int(out.shape[1]), int(out.shape[2])
+    across = settings.force2Ddimension
+    order = [0, 1, 2]
+    order[0], order[across] = order[across], order[0]
+    out, sides, boxes = result.transpose(order), [inside[axis] for axis in order], [scene.box[axis] for axis in order]
+    given = part.transpose(order)[sides[0]]
+    # Each plane with a margin of the reach on every side; zeros where the image ends.
+    depth, *shape = out.shape
+    target = [slice(reach - side.start, reach - side.start + size) for side, size in zip(sides[1:], given.shape[1:], strict=True)]
+    rows, columns = (size + 2 * reach for size in shape)
     step = max(1, _CHUNK_VOXELS // (rows * columns))
-    for first in range(0, len(out), step):
+    for first in range(0, depth, step):
         chunk = slice(first, first + step)
-        found = patterns(
-            planes[chunk], reach, (start[1], start[2]), settings.lbp2DSamples, settings.lbp2DRadius, settings.lbp2DMethod
-        )
+        planes = np.zeros((min(step, depth - first), rows, columns))
+        planes[:, target[0], target[1]] = given[chunk]
+        start = (boxes[1].start, boxes[2].start)
+        found = patterns(planes, reach, start, settings.lbp2DSamples, settings.lbp2DRadius, settings.lbp2DMethod)
         with np.errstate(invalid="ignore"):
             out[chunk] = found.astype(out.dtype)
     yield "lbp-2D", result[scene.mask]

@@ -25,6 +25,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 ComplexArray: TypeAlias = NDArray[np.complex128]
 
 _CHUNK_VOXELS = 4096
+_CHUNK_LINES = 100_000  # voxels of the lines that are filtered at a time
 # A B-spline's coefficient depends on a voxel n away by 0.27^n: beyond this margin by 1e-23.
 _REACH = 40
 _MOST_STENCIL = 1000
@@ -55,20 +56,45 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     """The norms of degrees 0, 1, ... and the kurtosis (NaN where all neighbours are equally bright)."""
     corners = icosphere(settings.lbp3DIcosphereSubdivision, settings.lbp3DIcosphereRadius)
     degrees, harmonics = _harmonics(corners, settings.lbp3DIcosphereRadius, settings.lbp3DLevels)
-    places = np.argwhere(scene.mask) + [side.start for side in scene.box]
     sampler = Sampler(scene, corners)
-    norms = np.empty((settings.lbp3DLevels, len(places)))
-    kurtosis = np.empty(len(places))
-    for start in range(0, len(places), _CHUNK_VOXELS):
-        chunk = slice(start, start + _CHUNK_VOXELS)
-        around = sampler.around(places[chunk], scene.values[chunk])
+    voxels = scene.values.size
+    constant = constant_norms(harmonics)
+    numbers = np.empty(voxels, np.uint16)  # of neighbours at least as bright: all that degree 0 depends on
+    norms = np.empty((settings.lbp3DLevels - 1, voxels))
+    kurtosis = np.empty(voxels)
+    for start, places in _places(scene):
+        chunk = slice(start, start + len(places))
+        around = sampler.around(places, scene.values[chunk])
         kurtosis[chunk] = _kurtosis(around)
         ones = np.greater_equal(around, scene.values[chunk, None])
-        norms[:, chunk] = (
-            two_norms(ones, harmonics) if settings.lbp3DLevels == 2 else _norms(ones, degrees, harmonics, settings.lbp3DLevels)
-        )
-        norms[:, start + np.flatnonzero(~np.isfinite(around).all(axis=1))] = np.nan  # a hole in the image is not dark
-    yield from zip(prefixes(settings), [*norms, kurtosis], strict=True)
+        numbers[chunk] = np.count_nonzero(ones, axis=1)
+        if settings.lbp3DLevels == 2:
+            norms[:, chunk] = norm_of_degree_1(ones, harmonics)
+        elif settings.lbp3DLevels > 2:
+            norms[:, chunk] = all_norms(ones, degrees, harmonics, settings.lbp3DLevels)[1:]
+        holes = start + np.flatnonzero(~np.isfinite(around).all(axis=1))  # a hole in the image is not dark
+        numbers[holes] = len(constant) - 1
+        norms[:, holes] = np.nan
+    del sampler
+    names = prefixes(settings)
+    yield names[0], constant[numbers]
+    del numbers
+    rest = [*norms, kurtosis]
+    del norms, kurtosis
+    for name in names[1:]:
+        yield name, rest.pop(0)
+
+
+def _places(scene: Scene) -> Iterator[tuple[int, IntArray]]:
+    """(number of the first one, (n, 3) places in the whole image) of the region's voxels in memory order, some at a time."""
+    corner = np.array([side.start for side in scene.box])
+    step = max(1, _CHUNK_VOXELS // (scene.mask.shape[1] * scene.mask.shape[2]))
+    start = 0
+    for plane in range(0, len(scene.mask), step):
+        places = np.argwhere(scene.mask[plane : plane + step]) + (corner + [plane, 0, 0])
+        for first in range(0, len(places), _CHUNK_VOXELS):
+            yield start + first, places[first : first + _CHUNK_VOXELS]
+        start += len(places)
 
 
 def icosphere(subdivisions: int, radius: float) -> FloatArray:
@@ -110,7 +136,7 @@ def _spherical(n: int, m: int, polar: FloatArray, azimuth: FloatArray) -> Comple
     return np.asarray(special.sph_harm(m, n, azimuth, polar))
 
 
-def _norms(ones: BoolArray, degrees: IntArray, harmonics: ComplexArray, levels: int) -> FloatArray:
+def all_norms(ones: BoolArray, degrees: IntArray, harmonics: ComplexArray, levels: int) -> FloatArray:
     """(levels, voxels). The sums run in PyRadiomics' order, for equal patterns must give equal numbers."""
     weights = (ones[:, :, None].astype(np.int64) * harmonics[None]).sum(axis=1)
     rebuilt = [weights[:, None, degrees == 0] * harmonics[None, :, degrees == 0]]
@@ -120,18 +146,23 @@ def _norms(ones: BoolArray, degrees: IntArray, harmonics: ComplexArray, levels: 
     return np.asarray(np.real(np.sqrt(np.sum(np.concatenate(rebuilt, axis=2) ** 2, axis=1))).T)
 
 
-def two_norms(ones: BoolArray, harmonics: ComplexArray) -> FloatArray:
-    """(2, voxels): what :func:`_norms` gives for degrees 0 and 1, to the last bit, with fewer complex numbers.
+def constant_norms(harmonics: ComplexArray) -> FloatArray:
+    """(corners + 2,): what :func:`all_norms` gives for degree 0, by the number of ones, to the last bit; then NaN."""
+    constant: FloatArray = harmonics[:, 0].real
+    alike = np.concatenate([[0.0], np.cumsum(constant)])  # as many times the constant as there are ones
+    same = (alike * constant[0]) ** 2
+    squared = np.zeros_like(same)
+    for _ in range(len(harmonics)):
+        squared += same
+    return np.append(np.sqrt(squared), np.nan)
+
+
+def norm_of_degree_1(ones: BoolArray, harmonics: ComplexArray) -> FloatArray:
+    """(voxels,): what :func:`all_norms` gives for degree 1, to the last bit, with fewer complex numbers.
 
     The functions of orders 1 and -1 are each other's negative conjugate, so of a sum over orders the imaginary parts cancel and
     the real parts of the two are the same number.
     """
-    constant: FloatArray = harmonics[:, 0].real
-    alike = np.concatenate([[0.0], np.cumsum(constant)])  # of degree 0: as many times the constant as there are ones
-    same = (alike * constant[0]) ** 2
-    level = np.zeros_like(same)
-    for _ in range(len(harmonics)):
-        level += same
     turned = ones.T.astype(np.float64, order="C")  # (corners, voxels); sums over the first axis run one after the other
     axial, right, up = (
         (turned * part[:, None]).sum(axis=0) for part in (harmonics[:, 2].real, harmonics[:, 3].real, harmonics[:, 3].imag)
@@ -142,7 +173,7 @@ def two_norms(ones: BoolArray, harmonics: ComplexArray) -> FloatArray:
     rebuilt += side
     rebuilt += side
     rebuilt *= rebuilt
-    return np.asarray(np.sqrt(np.stack([level[np.count_nonzero(ones, axis=1)], rebuilt.sum(axis=0)])))
+    return np.asarray(np.sqrt(rebuilt.sum(axis=0)))
 
 
 def _kurtosis(around: NDArray[Any]) -> FloatArray:
@@ -166,31 +197,28 @@ class Sampler:
     def __init__(self, scene: Scene, corners: FloatArray) -> None:
         self._corners = corners
         self._dtype = scene.voxels.dtype
-        self._coefficients, self._scale = _coefficients(scene, int(np.ceil(np.abs(corners).max())) + 3)
+        self._shape = np.array(scene.voxels.shape)
         self._reach = int(np.ceil(np.abs(corners).max() - 1e-9)) + 1
+        self._framed, self._start = _coefficients(scene, self._reach)
+        self._scale = max(abs(float(self._framed.min())), abs(float(self._framed.max())))
         side = 2 * self._reach + 1
         self._matrix: FloatArray | None = None
-        if side**3 <= _MOST_STENCIL:
+        # scipy mirrors what a spline reads beyond the image's end; an image that is thinner than that is left to scipy.
+        if side**3 <= _MOST_STENCIL and (self._shape > self._reach).all():
             along = np.stack([_spline_weights(corners[:, axis], self._reach) for axis in range(3)])  # (axes, corners, side)
             self._matrix = np.einsum("ka,kb,kc->kabc", *along).reshape(len(corners), side**3)
-            _, rows, columns = self._coefficients.shape
-            steps = np.arange(-self._reach, self._reach + 1)
+            _, rows, columns = self._framed.shape
+            steps = np.arange(side)
             self._steps = ((steps[:, None, None] * rows + steps[:, None]) * columns + steps).ravel()
 
     def around(self, places: IntArray, centres: Volume) -> NDArray[Any]:
         """(voxels, corners), in the image's dtype. places : (voxels, 3) in the whole image. centres : their intensities."""
-        shape = np.array(self._coefficients.shape)
         if self._matrix is None:
             return self._exact(places[:, None, :] + self._corners[None])
-        inside = ((places >= self._reach + 1) & (places < shape - self._reach - 1)).all(axis=1)
-        if not inside.all():
-            result = np.empty((len(places), len(self._corners)), self._dtype)
-            result[~inside] = self._exact(places[~inside, None, :] + self._corners[None])
-            if inside.any():
-                result[inside] = self.around(places[inside], centres[inside])
-            return result
-        first = (places[:, 0] * shape[1] + places[:, 1]) * shape[2] + places[:, 2]
-        flat = self._coefficients.reshape(-1)
+        corner = places - (self._start + self._reach)
+        _, rows, columns = self._framed.shape
+        first = (corner[:, 0] * rows + corner[:, 1]) * columns + corner[:, 2]
+        flat = self._framed.reshape(-1)
         nearby = np.empty((len(self._steps), len(places)))
         for row, step in zip(nearby, self._steps, strict=True):
             np.take(flat, first + step, out=row, mode="clip")
@@ -208,14 +236,29 @@ class Sampler:
                 sampled -= rounded
                 doubtful = np.abs(sampled, out=sampled) >= 0.5 - _DOUBT * self._scale
                 result = np.clip(rounded, limits.min, limits.max, out=rounded).astype(self._dtype)
-        voxel, corner = np.nonzero(doubtful)
+        edge = np.flatnonzero(((places < self._reach) | (places >= self._shape - self._reach)).any(axis=1))
+        if edge.size:
+            at = places[edge, None, :] + self._corners[None]
+            beyond = ((at < 0) | (at > self._shape - 1)).any(axis=2)
+            result[edge] = np.where(beyond, 0, result[edge])
+            if self._dtype.kind == "f":  # zeros make neighbours differ, or be alike, otherwise than what was sampled there
+                doubtful[edge[beyond.any(axis=1)]] = True
+            doubtful[edge] &= ~beyond
+        voxel, which = np.nonzero(doubtful)
         if voxel.size:
-            result[voxel, corner] = self._exact(places[voxel] + self._corners[corner])
+            result[voxel, which] = self._exact(places[voxel] + self._corners[which])
         return result
 
     def _exact(self, at: FloatArray) -> NDArray[Any]:
-        """(..., 3) places in the whole image -> (...)."""
-        found = map_coordinates(self._coefficients, np.moveaxis(at, -1, 0), order=3, prefilter=False, output=self._dtype)
+        """(..., 3) places in the whole image -> (...).
+
+        A place in the whole image less a whole number is exact, so its fraction is that of the whole image, whose rounding decides
+        whether an equally bright neighbour counts.
+        """
+        reach = self._reach
+        within = (slice(reach, -reach),) * 3
+        moved = np.moveaxis(at - (self._start + reach), -1, 0)
+        found = map_coordinates(self._framed[within], moved, order=3, prefilter=False, output=self._dtype)
         return np.asarray(found)
 
 
@@ -227,23 +270,34 @@ def _spline_weights(offsets: FloatArray, reach: int) -> FloatArray:
     return np.where(distance < 1, near, far)
 
 
-def _coefficients(scene: Scene, margin: int) -> tuple[FloatArray, float]:
-    """(z, y, x) B-spline coefficients of the whole image, computed in the region's box with a margin, and 0 elsewhere; and the
-    largest of them.
+def _coefficients(scene: Scene, reach: int) -> tuple[FloatArray, IntArray]:
+    """((z, y, x) B-spline coefficients of the region's box with a margin, where its first one lies in the whole image).
 
-    The places of the zeros are asked of the machine but never touched, so they take no memory; they keep the coordinates those of
-    the whole image, whose rounding decides whether an equally bright neighbour counts.
+    The margin holds all that a spline around a voxel reads, and a frame of ``reach`` voxels more: where the image ends, its mirror
+    image, as scipy has it. Lines go through a few at a time, and are cut to the margin at once.
     """
+    margin = reach + 2
     part, inside = scene.around(margin + _REACH)
-    starts = []
-    for axis, within in enumerate(inside):  # cut along an axis as soon as it is done
-        part = spline_filter1d(part, order=3, axis=axis, output=np.float64, mode="constant")
-        low, high = max(within.start - margin, 0), min(within.stop + margin, part.shape[axis])
-        part = part[(slice(None),) * axis + (slice(low, high),)]
-        starts.append(scene.box[axis].start - within.start + low)
-    whole = np.zeros(scene.voxels.shape)
-    whole[tuple(slice(start, start + size) for start, size in zip(starts, part.shape, strict=True))] = part
-    return whole, float(np.abs(part).max())
+    cuts = tuple(slice(max(s.start - margin, 0), min(s.stop + margin, size)) for s, size in zip(inside, part.shape, strict=True))
+    z, y, x = cuts
+    planes = np.empty((z.stop - z.start, y.stop - y.start, part.shape[2]))
+    step = max(1, _CHUNK_LINES // (part.shape[0] * part.shape[1]))
+    for start in range(0, part.shape[2], step):
+        piece = part[:, :, start : start + step]
+        piece = spline_filter1d(piece, order=3, axis=0, output=np.float64, mode="constant")[z]
+        planes[:, :, start : start + step] = spline_filter1d(piece, order=3, axis=1, output=np.float64, mode="constant")[:, y]
+    framed = np.empty([side.stop - side.start + 2 * reach for side in cuts])
+    within = (slice(reach, -reach),) * 3
+    for plane, of_frame in zip(planes, framed[within], strict=True):
+        of_frame[:] = spline_filter1d(plane, order=3, axis=1, output=np.float64, mode="constant")[:, x]
+    for axis in range(3):
+        line = np.moveaxis(framed, axis, 0)
+        last = len(line) - 1 - reach
+        for away in range(1, reach + 1):
+            line[reach - away] = line[min(reach + away, last)]
+            line[last + away] = line[max(last - away, reach)]
+    starts = [side.start - within.start + cut.start - reach for side, within, cut in zip(scene.box, inside, cuts, strict=True)]
+    return framed, np.array(starts)
 
 
 def _told(prefix: str, settings: FilterSettings) -> str:

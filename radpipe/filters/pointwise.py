@@ -21,28 +21,35 @@ def original(values: Volume, largest: float) -> Volume:
 
 def square(values: Volume, largest: float) -> FloatArray:
     """(x / sqrt(largest))^2."""
+    x = values.astype(np.float64)  # then in place: a region may have hundreds of megabytes
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((1 / np.sqrt(np.float64(largest)) * values.astype(np.float64)) ** 2)
+        x *= 1 / np.sqrt(np.float64(largest))
+    return np.square(x, out=x)
 
 
 def square_root(values: Volume, largest: float) -> FloatArray:
     """sqrt(largest |x|), with the sign of x."""
-    x = values.astype(np.float64)
-    return np.asarray(np.copysign(np.sqrt(np.abs(x) * largest), x))
+    x = np.abs(values, dtype=np.float64)
+    x *= largest
+    return np.copysign(np.sqrt(x, out=x), values, out=x)
 
 
 def logarithm(values: Volume, largest: float) -> FloatArray:
     """log(|x| + 1) with the sign of x, times largest / log(largest + 1)."""
-    x = values.astype(np.float64)
-    response = np.copysign(np.log(np.abs(x) + 1), x)
+    x = np.abs(values, dtype=np.float64)
+    x += 1
+    np.copysign(np.log(x, out=x), values, out=x)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(response * (np.float64(largest) / np.log(np.float64(largest) + 1)))
+        x *= np.float64(largest) / np.log(np.float64(largest) + 1)
+    return x
 
 
 def exponential(values: Volume, largest: float) -> FloatArray:
     """exp(x log(largest) / largest)."""
+    x = values.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.exp(np.log(np.float64(largest)) / np.float64(largest) * values.astype(np.float64)))
+        x *= np.log(np.float64(largest)) / np.float64(largest)
+    return np.exp(x, out=x)
 
 
 def _image_type(prefix: str, told: str, change: Callable[[Volume, float], Volume]) -> ImageType:

@@ -36,7 +36,7 @@ QUICK = settings(max_examples=int(os.environ.get("RADPIPE_TWIN_EXAMPLES", "60"))
 def bordered(grid, border):
     """Grey levels (0 outside) -> Levels."""
     wide = np.pad(grid, border).astype(np.int32)
-    return Levels(wide.ravel(), wide.shape, np.flatnonzero(wide).astype(np.int64), int(grid.max()), grid.shape, (1.0, 1.0, 1.0))
+    return Levels(wide.ravel(), wide.shape, np.flatnonzero(wide).astype(np.int32), int(grid.max()), grid.shape, (1.0, 1.0, 1.0))
 
 
 def both_ways(kernel):
@@ -168,8 +168,11 @@ def test_neighbourhood(grid, alpha):
         count[level - 1] += 1
         difference[level - 1] += abs(level - np.mean(around)) if around else 0.0
     for kernel in both_ways(neighbourhood):
-        codes, got_count, got_difference = kernel(levels.flat, levels.where, levels.steps(angles), alpha, levels.n_levels)
-        assert [(int(c) // (n + 1) + 1, int(c) % (n + 1)) for c in codes] == dependence
+        table, got_count, got_difference = kernel(levels.flat, levels.where, levels.steps(angles), alpha, levels.n_levels)
+        expected = np.zeros((levels.n_levels, n + 1))
+        for level, dependent in dependence:
+            expected[level - 1, dependent] += 1
+        assert_array_equal(table, expected)
         assert_array_equal(got_count, count)
         assert_allclose(got_difference, difference, rtol=1e-13)
 

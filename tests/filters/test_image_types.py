@@ -317,10 +317,12 @@ def test_lbp3d_against_splines_of_the_whole_image(region, levels, radius, subdiv
     np.testing.assert_allclose(found["lbp-3D-m2"], np.sqrt((rebuilt**2).sum(axis=1)), rtol=1e-9, atol=1e-12)
 
 
-def test_two_norms_are_the_general_ones_to_the_last_bit():
+def test_norms_of_degree_0_and_1_are_the_general_ones_to_the_last_bit():
     ones = np.random.default_rng(0).random((500, 42)) < 0.5
     degrees, harmonics = lbp3d._harmonics(lbp3d.icosphere(1, 1.0), 1.0, 2)
-    np.testing.assert_array_equal(lbp3d.two_norms(ones, harmonics), lbp3d._norms(ones, degrees, harmonics, 2))
+    zeroth, first = lbp3d.all_norms(ones, degrees, harmonics, 2)
+    np.testing.assert_array_equal(lbp3d.constant_norms(harmonics)[np.count_nonzero(ones, axis=1)], zeroth)
+    np.testing.assert_array_equal(lbp3d.norm_of_degree_1(ones, harmonics), first)
 
 
 def test_an_image_of_one_intensity_has_no_kurtosis_around():

@@ -79,6 +79,23 @@ def _is_ours(folder: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def _load_array_functions() -> None:
+    """Import numba's array functions without their probe for BLAS, which imports scipy.linalg: a quarter of a second in every
+    process, and no kernel multiplies matrices. radpipe depends on scipy, so the probe's answer is known; who does use
+    numba's matrix functions in the same process gets scipy.linalg then."""
+    from numba.np import linalg
+
+    probe = getattr(linalg, "ensure_blas", None)
+    if probe is None:  # another numba: it may probe as it likes
+        return
+    linalg.ensure_blas = lambda: None
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        linalg.ensure_blas = probe
+
+
+_load_array_functions()
 _FOLDER = cache_folder()
 
 

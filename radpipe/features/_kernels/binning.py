@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import Bytes, FloatArray, IntArray, LevelArray, kernel
+from radpipe.features._kernels._jit import Bytes, FloatArray, LevelArray, kernel
 
 
 @kernel
@@ -29,8 +29,8 @@ def digitise(values: FloatArray, edges: FloatArray) -> LevelArray:
 
 
 @kernel
-def lay_out(mask: Bytes, levels: LevelArray, border: int) -> tuple[LevelArray, IntArray]:
-    """(flat, where): the box with a border of zeros, flattened; places of the region's voxels in it, ascending.
+def lay_out(mask: Bytes, levels: LevelArray, border: int) -> tuple[LevelArray, LevelArray]:
+    """(flat, where): the box with a border of zeros, flattened; places of the region's voxels in it, ascending; int32 both.
 
     mask : (z, y, x) uint8. levels : (n,), of the region's voxels in memory order.
     """
@@ -38,7 +38,7 @@ def lay_out(mask: Bytes, levels: LevelArray, border: int) -> tuple[LevelArray, I
     rows = height + 2 * border
     columns = width + 2 * border
     flat = np.zeros((depth + 2 * border) * rows * columns, np.int32)
-    where = np.empty(levels.size, np.int64)
+    where = np.empty(levels.size, np.int32)
     k = 0
     for z in range(depth):
         for y in range(height):

@@ -17,10 +17,10 @@ NAMES = (
 
 
 @kernel
-def pair_codes(levels: LevelArray, where: IntArray, offset: int, n_levels: int, symmetric: bool) -> IntArray:
+def pair_codes(levels: LevelArray, where: LevelArray, offset: int, n_levels: int, symmetric: bool) -> IntArray:
     """(level - 1) * n_levels + (neighbour - 1) of every voxel whose neighbour at ``offset`` is in the region.
 
-    levels : flat, bordered int32. where : int64, flat places of the region's voxels. symmetric : each pair both ways.
+    levels : flat, bordered int32. where : int32, flat places of the region's voxels. symmetric : each pair both ways.
     """
     codes = np.empty(where.size * (2 if symmetric else 1) + 2, np.int64)
     found = 0
@@ -38,7 +38,7 @@ def pair_codes(levels: LevelArray, where: IntArray, offset: int, n_levels: int, 
 
 @kernel
 def pair_counts(
-    levels: LevelArray, where: IntArray, offset: int, n_levels: int, symmetric: bool
+    levels: LevelArray, where: LevelArray, offset: int, n_levels: int, symmetric: bool
 ) -> tuple[IntArray, IntArray, IntArray]:
     """(i, j, count) of every pair of levels that occurs at ``offset``; levels from 1.
 
@@ -206,7 +206,7 @@ def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels
 
 @kernel
 def all_directions(
-    levels: LevelArray, where: IntArray, steps: IntArray, n_levels: int, symmetric: bool, with_eigenvalue: bool
+    levels: LevelArray, where: LevelArray, steps: IntArray, n_levels: int, symmetric: bool, with_eigenvalue: bool
 ) -> FloatArray:
     """(directions, 26): :func:`cooccurrence_features` of every direction, then :func:`second_eigenvalue`'s two numbers.
 

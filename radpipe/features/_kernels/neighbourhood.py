@@ -9,21 +9,21 @@ from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, ker
 
 @kernel
 def neighbourhood(
-    levels: LevelArray, where: IntArray, offsets: IntArray, alpha: int, n_levels: int
+    levels: LevelArray, where: LevelArray, offsets: IntArray, alpha: int, n_levels: int
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """(dependence codes, voxels of each level, sum of |level - mean of its neighbours| of each level).
+    """(dependence table, voxels of each level, sum of |level - mean of its neighbours| of each level).
 
-    offsets : both directions. The code of a voxel is (level - 1) * (neighbours + 1) + those within alpha of it.
+    offsets : both directions. The table is (Ng, neighbours + 1) int64: voxels of a level by how many neighbours are within alpha
+    of it.
     """
-    width = offsets.size + 1
-    codes = np.empty(where.size, np.int64)
+    table = np.zeros((n_levels, offsets.size + 1), np.int64)
     count = np.zeros(n_levels)
     difference = np.zeros(n_levels)
     far = offsets.max()
     steps = (offsets + far).astype(np.uint64)  # unsigned: see pair_counts
-    for k in range(where.size):
-        corner = np.uint64(where[k] - far)
-        level = levels[where[k]]
+    for place in where:
+        corner = np.uint64(place - far)
+        level = levels[np.uint64(place)]
         dependent = 0
         inside = 0
         total = 0
@@ -32,11 +32,11 @@ def neighbourhood(
             inside += neighbour != 0
             total += neighbour
             dependent += (neighbour != 0) & (abs(level - neighbour) <= alpha)
-        codes[k] = (level - 1) * width + dependent
+        table[np.uint64(level - 1), np.uint64(dependent)] += 1
         count[level - 1] += 1.0
         if inside:
             difference[level - 1] += abs(level - total / inside)
-    return codes, count, difference
+    return table, count, difference
 
 
 @kernel

@@ -11,7 +11,7 @@ from radpipe.features._kernels.levelsize import level_size_features
 
 @kernel
 def run_counts(
-    levels: LevelArray, where: IntArray, offset: int, n_levels: int, longest: int, length: LevelArray
+    levels: LevelArray, where: LevelArray, offset: int, n_levels: int, longest: int, length: LevelArray
 ) -> tuple[IntArray, IntArray, IntArray, bool]:
     """(level, length, count) of every kind of run along ``offset``; whether two voxels of the region touch along it.
 
@@ -51,7 +51,7 @@ def run_counts(
 
 @kernel
 def all_directions(
-    levels: LevelArray, where: IntArray, steps: IntArray, n_levels: int, longest: int
+    levels: LevelArray, where: LevelArray, steps: IntArray, n_levels: int, longest: int
 ) -> tuple[FloatArray, IntArray]:
     """((directions, 16) :func:`level_size_features` of every direction; 1 where two voxels of the region touch along it)."""
     out = np.empty((steps.size, 16))

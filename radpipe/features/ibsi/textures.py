@@ -15,7 +15,7 @@ import numpy as np
 from radpipe.features._kernels.cooccurrence import pair_counts
 from radpipe.features._kernels.neighbourhood import neighbourhood, tone_difference_features
 from radpipe.features._kernels.runs import run_counts
-from radpipe.features.cells import Cells, counted, mean_over_directions
+from radpipe.features.cells import Cells, counted, mean_over_directions, tabled
 from radpipe.features.ibsi import glcm, levelsize
 from radpipe.features.ibsi.catalogue import feature_names
 from radpipe.features.ibsi.parameters import IbsiParameters
@@ -121,9 +121,8 @@ class Textures:
         found = []
         for where in self._parts(by_plane):
             # With an alpha as large as Ng every neighbour depends, so a voxel of dependence 0 has none.
-            codes, count, difference = neighbourhood(self._levels.flat, where, offsets, n, n)
-            alone = codes[codes % (offsets.size + 1) == 0] // (offsets.size + 1)
-            found.append((count - np.bincount(alone, minlength=n), difference))
+            table, count, difference = neighbourhood(self._levels.flat, where, offsets, n, n)
+            found.append((count - table[:, 0], difference))
         return found
 
     def _tones(self, way: str) -> list[tuple[FloatArray, FloatArray]]:
@@ -147,8 +146,8 @@ class Textures:
 
     def _dependence(self, where: IntArray, by_plane: bool) -> Cells:
         offsets = self._levels.steps(around(self._parameters.ngldm_distance, by_plane=by_plane))
-        codes, _, _ = neighbourhood(self._levels.flat, where, offsets, self._parameters.ngldm_alpha, self._levels.n_levels)
-        return counted(codes, self._levels.n_levels, offsets.size + 1)
+        table, _, _ = neighbourhood(self._levels.flat, where, offsets, self._parameters.ngldm_alpha, self._levels.n_levels)
+        return tabled(table)
 
     def _zone_cells(self, family: str, by_plane: bool) -> list[Cells]:
         if by_plane not in self._zones:

@@ -322,17 +322,17 @@ def test_a_window_as_large_as_the_region_gives_the_scalar_engines_values(grid, h
     how = How(3, None, how.distances, how.alpha, how.norm, how.shift)
     wide = np.pad(levels, 3)
     flat = wide.ravel().astype(np.int32)
-    region = Levels(flat, wide.shape, np.flatnonzero(flat).astype(np.int64), int(levels.max()), levels.shape, SPACING)
+    region = Levels(flat, wide.shape, np.flatnonzero(flat).astype(np.int32), int(levels.max()), levels.shape, SPACING)
     counts = np.bincount(levels[levels > 0])
     steps = region.steps(how.neighbours)
-    codes, count, difference = neighbourhood(flat, region.where, steps, how.alpha, region.n_levels)
+    table, count, difference = neighbourhood(flat, region.where, steps, how.alpha, region.n_levels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, of a mean over nothing
         expected = {
             "firstorder": firstorder.compute(values[levels > 0], counts[counts > 0], float(np.prod(SPACING)), how.shift),
             "glrlm": glrlm.compute(region, how.pairs, how.norm),
             "glszm": glszm.compute(region, how.pairs),
-            "gldm": gldm.compute(codes, region.n_levels, steps.size),
+            "gldm": gldm.compute(table),
             "ngtdm": ngtdm.compute(count, difference),
         }
     got = maps(levels, values, how)
