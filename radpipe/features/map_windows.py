@@ -89,7 +89,7 @@ class Windows:
         bordered = np.pad(inside, far)
         z, y, x = bordered.shape
         flat = np.ascontiguousarray(bordered).ravel()
-        where = np.flatnonzero(flat).astype(np.int64)
+        where = np.flatnonzero(flat).astype(np.int32)
         return Levels(flat, (z, y, x), where, self.levels.n_levels, inside.shape, self.levels.spacing_mm)
 
     def offsets(self, distances: tuple[int, ...], *, both: bool) -> IntArray:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
 from radpipe.errors import ConfigError, EmptyRoiError, FileProblem
+from radpipe.features._kernels.recursive import recursive_pass
 from radpipe.features.config import FeatureSettings
 from radpipe.features.images import SHAPES, image_type
 from radpipe.features.loading import Loaded, load
 from radpipe.features.map_windows import Windows, families_of, measured, prepared
+from radpipe.features.needed import padded
 from radpipe.features.parameters import Parameters
 from radpipe.features.region import Box, bounding_box
 from radpipe.filters.scene import Scene, readable
@@ -44,6 +46,20 @@ class Block:
     stop: int
 
 
+class MapSource(Protocol):
+    """The responses of one image in turn, and the features of their windows."""
+
+    @property
+    def layout(self) -> Triple:
+        """(z, y, x), voxels of what windows read: the region's box and the border around it."""
+
+    def windows(self, response: int) -> Any:
+        """What :meth:`measured` reads of one response; None where it has no value at some voxel. From several threads at once."""
+
+    def measured(self, windows: Any, part: slice) -> FloatArray:
+        """(features, centres) float64 of a run of the centres. From several threads at once."""
+
+
 @dataclass(frozen=True, eq=False)
 class MapPlan:
     """What an extraction of maps will compute; made by :func:`plan_maps`.
@@ -51,7 +67,7 @@ class MapPlan:
     grid : of the maps; the image's own, or the resampled one. columns : ``<imageType>_<family>_<Feature>``, response after response.
     centres : (n, 3) int64, (z, y, x) on ``grid``, ascending. box : the region's box with kernelRadius around it, as far as the image
     goes: what PyRadiomics' maps cover. initial : initValue, of every voxel that is no centre. responses : prefixes of the columns.
-    block : centres of a block.
+    block : centres of a block. window : (z, y, x), voxels of a window.
     """
 
     grid: Grid
@@ -61,8 +77,8 @@ class MapPlan:
     initial: float
     responses: tuple[str, ...]
     block: int
-    parameters: Parameters
-    source: _Source
+    window: Triple
+    source: MapSource
 
     @property
     def features(self) -> int:
@@ -85,9 +101,7 @@ class MapPlan:
     @property
     def window_bytes(self) -> int:
         """Memory that one prepared response takes."""
-        border = self.source.border
-        voxels = int(np.prod([side.stop - side.start + 2 * border for side in self.source.scene.box]))
-        return voxels * (np.dtype(np.int32).itemsize + np.dtype(np.float64).itemsize)
+        return int(np.prod(self.source.layout)) * (np.dtype(np.int32).itemsize + np.dtype(np.float64).itemsize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +168,18 @@ def extract_maps(
 
 
 def plan_maps(
-    image: Image, mask: Mask, settings: FeatureSettings, *, stride: int = 1, phase: Triple = (0, 0, 0), block: int | None = None
+    image: Image,
+    mask: Mask,
+    settings: FeatureSettings,
+    *,
+    stride: int = 1,
+    phase: Triple = (0, 0, 0),
+    block: int | None = None,
+    grid: Grid | None = None,
 ) -> MapPlan:
     """What is to be computed, checked; no map is computed yet.
+
+    grid : of the whole image, where ``image`` and ``mask`` are a part of it (:func:`radpipe.features.needed.needed_part`).
 
     stride : a centre at every so many voxels along every axis (a map of stride 2 is an eighth of the work); one of them is the
     middle of the region's box, moved by ``phase`` (z, y, x), 0 to stride - 1. block : centres computed together; by default
@@ -175,8 +198,8 @@ def plan_maps(
     box = bounding_box(loaded.inside)
     _refuse_large_window(box, parameters)
     centres = _centres(loaded, box, stride, phase)
-    outer = _padded(box, loaded.grid.shape, voxel.kernelRadius)
-    shift, grid = _place(image.grid, loaded.grid)
+    outer = padded(box, loaded.grid.shape, voxel.kernelRadius)
+    shift, grid = _place(grid or image.grid, loaded.grid)
     prefixes = [prefix for name, own in parameters.images.items() for prefix in image_type(name).prefixes(own)]
     own_names = [f"{family}_{name}" for family, names in families_of(parameters).items() for name in names]
     return MapPlan(
@@ -187,7 +210,7 @@ def plan_maps(
         initial=voxel.initValue,
         responses=tuple(prefixes),
         block=block,
-        parameters=parameters,
+        window=_window(parameters),
         source=_Source(loaded, box, outer, centres, parameters),
     )
 
@@ -197,7 +220,7 @@ def compute(plan: MapPlan, block: Block) -> FloatArray:
     windows = plan.source.windows(block.response)
     if windows is None:
         return np.full((plan.features, block.stop - block.start), np.nan)
-    return measured(windows, plan.parameters, slice(block.start, block.stop))
+    return plan.source.measured(windows, slice(block.start, block.stop))
 
 
 def computed(plan: MapPlan, blocks: Iterable[Block] | None = None, *, threads: int = 1) -> Iterator[tuple[Block, FloatArray]]:
@@ -232,7 +255,7 @@ class _Source:
         voxel = parameters.voxel
         seen = box if voxel.maskedKernel else outer
         inside = loaded.inside[seen] if voxel.maskedKernel else np.ones([side.stop - side.start for side in seen], bool)
-        self.scene = Scene(readable(loaded.voxels), seen, np.ascontiguousarray(inside), loaded.grid.spacing_mm)
+        self.scene = Scene(readable(loaded.voxels), seen, np.ascontiguousarray(inside), loaded.grid.spacing_mm, recursive_pass)
         self.reach: Triple = tuple(side.stop - side.start for side in outer)
         start = [side.start for side in seen]
         self._centres = centres - start
@@ -253,8 +276,15 @@ class _Source:
         radius = self._parameters.voxel.kernelRadius
         return radius + max(min(max(own.distances), 2 * radius) for own in self._parameters.images.values())
 
+    @property
+    def layout(self) -> Triple:
+        z, y, x = (side.stop - side.start + 2 * self.border for side in self.scene.box)
+        return z, y, x
+
+    def measured(self, windows: Windows, part: slice) -> FloatArray:
+        return measured(windows, self._parameters, part)
+
     def windows(self, response: int) -> Windows | None:
-        """What the families read of one response; None where it has no value at some voxel."""
         with self._lock:
             if self._kept[0] != response:
                 self._kept = (-1, None)
@@ -312,6 +342,14 @@ def _checked(settings: FeatureSettings, stride: int, phase: Triple) -> Parameter
     return parameters
 
 
+def _window(parameters: Parameters) -> Triple:
+    """(z, y, x) voxels of a window; 1 along the axis that every image type's force2D leaves out."""
+    side = 2 * parameters.voxel.kernelRadius + 1
+    flat = {own.force2Ddimension if own.force2D else None for own in parameters.images.values()}
+    z, y, x = (1 if flat == {axis} else side for axis in range(3))
+    return z, y, x
+
+
 def _refuse_large_window(box: Box, parameters: Parameters) -> None:
     """EmptyRoiError where the window is longer than the region's box along every axis: no place would differ from another."""
     side = 2 * parameters.voxel.kernelRadius + 1
@@ -338,11 +376,6 @@ def _centres(loaded: Loaded, box: Box, stride: int, phase: Triple) -> IntArray:
                 hint="Use a smaller stride.",
             )
     return np.ascontiguousarray(places + [side.start for side in box], np.int64)
-
-
-def _padded(box: Box, shape: Triple, margin: int) -> Box:
-    z, y, x = (slice(max(side.start - margin, 0), min(side.stop + margin, size)) for side, size in zip(box, shape, strict=True))
-    return z, y, x
 
 
 def _place(image: Grid, loaded: Grid) -> tuple[IntArray, Grid]:

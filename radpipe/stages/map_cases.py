@@ -18,6 +18,7 @@ from radpipe.io.map_folder import check_folder, is_complete
 from radpipe.io.maps import write_map
 from radpipe.stages._child import classify
 from radpipe.stages.cases import TableCase, TableCases
+from radpipe.stages.map_reading import read_case
 from radpipe.stages.maps import (
     MapOptions,
     Say,
@@ -29,14 +30,11 @@ from radpipe.stages.maps import (
     maps_of,
     memory,
     plan_case,
-    read_case,
     refuse_too_large,
     size,
     summary,
     write_maps,
 )
-from radpipe.stages.measure import case_reading
-from radpipe.stages.reading import read_pair
 from radpipe.stages.tabulate import Limits, Measured, failure_of
 
 if TYPE_CHECKING:
@@ -229,6 +227,7 @@ def _tell_all(
 def _region_size(case: TableCase, settings: FeatureSettings) -> tuple[float, tuple[int, int, int]]:
     """(voxels of the region, size of the grid) as the maps will have them, near enough."""
     from radpipe.io.volumes import read_label_map
+    from radpipe.stages.measure import case_reading
 
     reading = case_reading(settings, case.label, case.label_channel)
     labels = read_label_map(case.mask, label_channel=reading.label_channel, case_id=case.case_id)
@@ -247,6 +246,9 @@ def maps_as_pyradiomics(
     cases: TableCases, settings: FeatureSettings, out: Path, *, threads: int = 1, rerun: str = ""
 ) -> list[Measured]:
     """Case-<number>_<feature>.nrrd in ``out``, as PyRadiomics writes them; the features of a case are the paths of its maps."""
+    from radpipe.stages.measure import case_reading
+    from radpipe.stages.reading import read_pair
+
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
