@@ -11,6 +11,7 @@ import numpy as np
 from radpipe.core.image import Image, Mask
 from radpipe.errors import ConfigError
 from radpipe.features import diagnostics, shape, shape2d
+from radpipe.features._kernels.periodic import periodic_pass
 from radpipe.features._kernels.recursive import recursive_pass
 from radpipe.features.config import FeatureSettings
 from radpipe.features.extraction import Extraction
@@ -98,7 +99,7 @@ def _images(loaded: Loaded, box: Box, parameters: Parameters, threads: int, shar
     if all(family in SHAPES for family in parameters.features):
         return
     mask = np.ascontiguousarray(loaded.inside[box])
-    scene = Scene(readable(loaded.voxels), box, mask, loaded.grid.spacing_mm, recursive_pass)
+    scene = Scene(readable(loaded.voxels), box, mask, loaded.grid.spacing_mm, recursive_pass, periodic_pass)
     yield from measured_images(scene, parameters, threads, share)
 
 

@@ -40,22 +40,27 @@ def column_names(parameters: Parameters) -> list[str]:
 
 def measured_images(scene: Scene, parameters: Parameters, threads: int, share: Share) -> Iterator[Measured]:
     """One response after the other, so that few are in memory at once: with threads, one for each and one that waits."""
-    jobs = (
-        (prefix, values, settings)
-        for name, settings in parameters.images.items()
-        for prefix, values in image_type(name).respond(scene, settings)
-    )
     if threads == 1 or list(parameters.images) == ["Original"]:  # of one image the families are shared out
-        for prefix, values, settings in jobs:
-            yield _measured(prefix, values, scene, parameters, settings, share)
+        for prefix, values, settings in _responses(scene, parameters):
+            measured = _measured(prefix, values, scene, parameters, settings, share)
+            del values  # before the next one is made
+            yield measured
         return
     waiting: deque[Callable[[], Measured]] = deque()
-    for prefix, values, settings in jobs:
+    for prefix, values, settings in _responses(scene, parameters):
         waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, Share())))
+        del values
         if len(waiting) > threads:
             yield waiting.popleft()()
     while waiting:
         yield waiting.popleft()()
+
+
+def _responses(scene: Scene, parameters: Parameters) -> Iterator[tuple[str, Volume, TextureSettings]]:
+    for name, settings in parameters.images.items():
+        for prefix, values in image_type(name).respond(scene, settings):
+            yield prefix, values, settings
+            del values
 
 
 def _measured(

@@ -24,7 +24,7 @@ from radpipe.typing import FloatArray, IntArray, Volume
 BoolArray: TypeAlias = NDArray[np.bool_]
 ComplexArray: TypeAlias = NDArray[np.complex128]
 
-_CHUNK_VOXELS = 4096
+_CHUNK_VOXELS = 2048
 _CHUNK_LINES = 100_000  # voxels of the lines that are filtered at a time
 # A B-spline's coefficient depends on a voxel n away by 0.27^n: beyond this margin by 1e-23.
 _REACH = 40
@@ -91,7 +91,7 @@ def _places(scene: Scene) -> Iterator[tuple[int, IntArray]]:
     step = max(1, _CHUNK_VOXELS // (scene.mask.shape[1] * scene.mask.shape[2]))
     start = 0
     for plane in range(0, len(scene.mask), step):
-        places = np.argwhere(scene.mask[plane : plane + step]) + (corner + [plane, 0, 0])
+        places = np.argwhere(scene.mask[plane : plane + step]) + (corner + np.array((plane, 0, 0)))
         for first in range(0, len(places), _CHUNK_VOXELS):
             yield start + first, places[first : first + _CHUNK_VOXELS]
         start += len(places)

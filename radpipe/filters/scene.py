@@ -22,14 +22,16 @@ Response: TypeAlias = tuple[str, Volume]
 @dataclass(frozen=True)
 class Scene:
     """voxels : (z, y, x), the whole image, as normalised and resampled. box : the region's. mask : (z, y, x), the region in its
-    box. spacing_mm : (z, y, x). recursive_pass : a compiled pass of a recursive filter, where the caller has one (kernels live in
-    the features room, which this one does not know); without it ITK does the pass, six times slower, to the same bits."""
+    box. spacing_mm : (z, y, x). recursive_pass, periodic_pass : compiled passes of LoG's recursive filter and of wavelets, where the caller has
+    them (kernels live in the features room, which this one does not know); without them ITK and PyWavelets do them, to the same
+    bits, six times slower."""
 
     voxels: Volume
     box: Box
     mask: BoolVolume
     spacing_mm: tuple[float, float, float]
     recursive_pass: Callable[[FloatArray, FloatArray, int, int], NDArray[np.float32]] | None = None
+    periodic_pass: Callable[[FloatArray, FloatArray, int, int], FloatArray] | None = None
 
     @cached_property
     def values(self) -> Volume:

@@ -10,16 +10,21 @@ far end PyWavelets adds the terms in another order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pywt
 
 from radpipe.filters.scene import ImageType, Response, Scene
 from radpipe.filters.settings import FilterSettings
-from radpipe.typing import BoolVolume, Volume
+from radpipe.typing import FloatArray, Volume
+
+_CHUNK_VOXELS = 50_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,15 @@ class _Axis:
 
     margin: int
     box: slice
+
+    def kept(self, size: int) -> slice:
+        """Of a line of this size, what is right after one more pass."""
+        return slice(self.margin, size - self.margin)
+
+    def region(self, passes_left: int) -> slice:
+        """The region's box in a line of which so many passes are to be made."""
+        lost = self.margin * passes_left
+        return slice(self.box.start + lost, self.box.stop + lost)
 
 
 def prefixes(settings: FilterSettings) -> list[str]:
@@ -54,18 +68,17 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     lowest = "L" * len(filtered)
     for done in range(1, passes + 1):
         level = done - settings.start_level
-        last = done == passes
-        approximation: Volume | None = None
-        for band, part in _bands(data, wavelet, filtered, axes, scene.mask if last else None, ""):
-            if band == lowest:
-                approximation = part
-            elif level < 1:
-                break  # before start_level only the approximation is used, and it comes first
-            else:
-                yield _name(level) + band, part if last else part[_box(axes, passes - done)][scene.mask]
-        assert approximation is not None
-        data = approximation
-    yield _name(settings.level) + lowest, data
+        one = _Pass(scene, wavelet, filtered, axes)
+        if level >= 1:
+            box = [axis.region(passes - done + 1) for axis in axes]
+            for band, values in one.details(data, box):
+                yield _name(level) + band, values
+                del values  # before the next one is made
+        if done < passes:
+            data = one.volume(data, lowest, [axis.kept(size) for axis, size in zip(axes, data.shape, strict=True)])
+        else:
+            ((_, values),) = one.bands(data, box, tuple(lowest[1:]), "L")
+            yield _name(settings.level) + lowest, values
 
 
 def _cut(scene: Scene, filtered: tuple[int, ...], reach: int, passes: int) -> tuple[Volume, tuple[_Axis, ...]]:
@@ -91,36 +104,96 @@ def _cut(scene: Scene, filtered: tuple[int, ...], reach: int, passes: int) -> tu
     return data, (axes[0], axes[1], axes[2])
 
 
-def _bands(
-    data: Volume, wavelet: pywt.Wavelet, filtered: tuple[int, ...], axes: tuple[_Axis, ...], mask: BoolVolume | None, band: str
-) -> Iterator[tuple[str, Volume]]:
-    """(letters, response) of one pass, one band after the other, so that few of them are in memory. mask : of the last pass, whose
-    responses are wanted at the region's voxels only."""
-    if not filtered:
-        yield band, data
-        return
-    axis = filtered[0]
-    low, high = pywt.swt(data, wavelet, level=1, axis=axis)[0]
-    keep = [slice(None)] * 3
-    margin = axes[axis].margin
-    keep[axis] = slice(margin, low.shape[axis] - margin)
-    low, high = low[tuple(keep)], high[tuple(keep)]
-    if mask is not None:
-        keep[axis] = axes[axis].box
-        low, high = low[tuple(keep)], high[tuple(keep)]
-        if len(filtered) == 1:
-            low, high = low[mask], high[mask]
-    del data
-    yield from _bands(low, wavelet, filtered[1:], axes, mask, band + "L")
-    del low
-    yield from _bands(high, wavelet, filtered[1:], axes, mask, band + "H")
+@dataclass(frozen=True)
+class _Pass:
+    """One pass along every filtered axis, the last of which is the slowest in memory. A few planes go through at a time, so that
+    little more than one volume is held."""
+
+    scene: Scene
+    wavelet: pywt.Wavelet
+    filtered: tuple[int, ...]
+    axes: tuple[_Axis, ...]
+
+    def details(self, data: Volume, box: list[slice]) -> Iterator[tuple[str, Volume]]:
+        """(letters, (n,) response at the region's voxels), of all bands but the lowest. box : where the region lies in the data."""
+        for letters in product("LH", repeat=len(self.filtered) - 1):
+            yield from self.bands(data, box, letters, "LH" if "H" in letters else "H")
+
+    def bands(self, data: Volume, box: list[slice], letters: tuple[str, ...], ends: str) -> Iterator[tuple[str, Volume]]:
+        """Of the bands with these letters, those that end in one of ``ends``."""
+        last = self.filtered[-1]
+        volume = self._planes(data, letters, box, last)
+        found = [("".join(letters) + end, self._at_region(volume, end, box, last)) for end in ends]
+        del volume
+        while found:
+            yield found.pop(0)
+
+    def volume(self, data: Volume, band: str, kept: list[slice]) -> Volume:
+        """The response of one band in all voxels kept."""
+        last = self.filtered[-1]
+        volume = self._planes(data, tuple(band[:-1]), kept, last)
+        if last != 0:
+            return np.concatenate([self._along(volume[i : i + 1], last, band[-1], kept[last]) for i in range(len(volume))])
+        return self._along(volume, 0, band[-1], kept[0])
+
+    def _planes(self, data: Volume, letters: tuple[str, ...], wanted: list[slice], last: int) -> Volume:
+        """The data after all axes but the last; cut to what is wanted along all but the last."""
+        z, y, x = ((slice(None) if axis == last else side) for axis, side in enumerate(wanted))
+        shape = [len(range(size)[side]) for size, side in zip(data.shape, (z, y, x), strict=True)]
+        result = np.empty(shape, np.float32 if data.dtype == np.float32 else np.float64)
+        given = data[z]
+        sides = {2: x, 1: y}
+        step = max(1, _CHUNK_VOXELS // (data.shape[1] * data.shape[2]))
+        for start in range(0, len(given), step):
+            planes = given[start : start + step]
+            for axis in (2, 1):
+                letter = dict(zip(self.filtered, letters, strict=False)).get(axis)
+                keep: list[slice] = [slice(None)] * 3
+                keep[axis] = sides[axis]
+                planes = planes[tuple(keep)] if letter is None else self._along(planes, axis, letter, sides[axis])
+            result[start : start + step] = planes
+        return result
+
+    def _at_region(self, volume: Volume, letter: str, box: list[slice], last: int) -> Volume:
+        mask = self.scene.mask
+        result = np.empty(np.count_nonzero(mask), volume.dtype)
+        step = max(1, _CHUNK_VOXELS // (volume.shape[1] * volume.shape[2]))
+        found = 0
+        for start in range(0, len(mask), step):
+            stop = min(start + step, len(mask))
+            if last == 0:
+                part = self._along(volume, 0, letter, slice(box[0].start + start, box[0].start + stop))
+            else:
+                part = self._along(volume[start:stop], last, letter, box[last])
+            inside = part[mask[start:stop]]
+            result[found : found + inside.size] = inside
+            found += inside.size
+        return result
+
+    def _along(self, data: Volume, axis: int, letter: str, wanted: slice) -> Volume:
+        """One pass along one axis, of which a part is wanted."""
+        kind = np.float32 if data.dtype == np.float32 else np.float64
+        compiled = self.scene.periodic_pass
+        if compiled is None or data.shape[axis] < self.wavelet.dec_len:
+            response: Volume = pywt.swt(data, self.wavelet, level=1, axis=axis)[0][letter == "H"]
+            return response[(slice(None),) * axis + (wanted,)]
+        before, after = data.shape[:axis], data.shape[axis + 1 :]
+        lines = np.ascontiguousarray(data, kind).reshape(math.prod(before), data.shape[axis], math.prod(after))
+        return compiled(lines, taps(self.wavelet.name, letter, kind), wanted.start, wanted.stop).reshape(
+            *before, wanted.stop - wanted.start, *after
+        )
 
 
-def _box(axes: tuple[_Axis, ...], passes_left: int) -> tuple[slice, ...]:
-    """The region's box within a response after which this many passes are still to come."""
-    if passes_left == 0:
-        return (slice(None),) * 3
-    return tuple(slice(a.box.start + a.margin * passes_left, a.box.stop + a.margin * passes_left) for a in axes)
+@lru_cache(maxsize=64)
+def taps(name: str, letter: str, kind: type[np.floating[Any]]) -> FloatArray:
+    """(n,) of the low or high pass, as PyWavelets has them in this precision: some of its wavelets are scaled in float32, and
+    their float32 taps are not the nearest to those it tells. So it is asked for its response to a single 1."""
+    wavelet = pywt.Wavelet(name)
+    n = wavelet.dec_len
+    one = np.zeros(2 * n, kind)
+    one[n] = 1
+    response = pywt.swt(one, wavelet, level=1)[0][letter == "H"]
+    return np.array(response[n - n // 2 : n - n // 2 + n])
 
 
 def _told(prefix: str, settings: FilterSettings) -> str:

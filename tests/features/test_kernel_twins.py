@@ -21,7 +21,7 @@ from numpy.testing import assert_allclose
 import radpipe.features._kernels as package
 from radpipe.features._kernels import cooccurrence, runs
 from radpipe.features._kernels.cooccurrence import NAMES, cooccurrence_features
-from radpipe.features._kernels.diameter import _extend, _squared, hull_of_rows, plane_diameters, row_ends
+from radpipe.features._kernels.diameter import _extend, _longest, hull_of_rows, plane_diameters, row_ends
 from radpipe.features._kernels.eigenvalue import _bisect, _dot, _largest, _remove
 from radpipe.features._kernels.levelsize import _sum_of_squares, level_size_features
 from radpipe.features._kernels.mesh import moments
@@ -348,10 +348,13 @@ def test_helpers(table, seed):
     keys = sorted(key for key, _ in table)
     weights = [float(weight) for _, weight in table]
     grouped = {key: sum(w for k, w in zip(keys, weights, strict=True) if k == key) for key in keys}
-    points, other = np.random.default_rng(seed).normal(size=(2, 3)), np.array([0.5, -1.0, 2.0])
-    for sum_of_squares, squared, extend in zip(*map(both_ways, (_sum_of_squares, _squared, _extend)), strict=True):
+    points = np.random.default_rng(seed).normal(size=(7, 3))
+    points = points[np.argsort(-np.linalg.norm(points, axis=1))]
+    farthest = ((points[:, None] - points[None]) ** 2).sum(axis=-1).max()
+    for sum_of_squares, longest, extend in zip(*map(both_ways, (_sum_of_squares, _longest, _extend)), strict=True):
         assert sum_of_squares(np.array(keys, float), np.array(weights)) == sum(value**2 for value in grouped.values())
-        assert squared(points, 1, other) == pytest.approx(((points[1] - other) ** 2).sum(), rel=1e-14)
+        assert longest(points, np.linalg.norm(points, axis=1), 0.0) == pytest.approx(farthest, rel=1e-14)
+        assert longest(points, np.linalg.norm(points, axis=1), 100.0) == 100.0
         ends = np.full((1, 1, 2), -1, np.int32)
         for _, place in table:
             extend(ends, 0, 0, place)

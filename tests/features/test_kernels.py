@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from radpipe.features._kernels.binning import digitise, lay_out
-from radpipe.features._kernels.cells import count_codes
+from radpipe.features._kernels.cells import _sorted, count_codes
 from radpipe.features._kernels.cooccurrence import pair_codes, pair_counts
 from radpipe.features._kernels.diameter import hull_of_rows, longest
 from radpipe.features._kernels.eigenvalue import second_eigenvalue
@@ -185,6 +185,8 @@ def test_count_codes(codes, limit):
         found = kernel(codes.copy(), limit)
         assert_array_equal(found[0], expected[0])
         assert_array_equal(found[1], expected[1])
+    for kernel in both_ways(_sorted):
+        assert_array_equal(kernel(codes.copy(), limit), np.sort(codes))
 
 
 @QUICK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,10 +16,12 @@ from scipy.stats import kurtosis
 
 from radpipe.core.registry import lookup
 from radpipe.errors import RadpipeError
+from radpipe.features._kernels.periodic import periodic_pass
 from radpipe.filters import lbp2d, lbp3d
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.scene import Scene
 from radpipe.filters.settings import OF_ONE_FILTER, READ_BY, WAVELETS, FilterSettings
+from radpipe.filters.wavelet import WAVELET
 
 SHAPE = (13, 22, 27)
 SPACING = (2.1, 1.3, 0.9)
@@ -131,11 +134,12 @@ def test_wavelet_is_that_of_the_whole_image_to_the_last_bit(region, wavelet, sta
         if flat_axis is not None:
             settings |= {"force2D": True, "force2Ddimension": flat_axis}
         expected = whole_wavelet(voxels, wavelet, start_level, level, flat_axis)
-        found = responses("Wavelet", voxels, inside, **settings)
-        assert list(found) == list(expected)
-        for name, values in found.items():
-            assert values.dtype == expected[name].dtype
-            np.testing.assert_array_equal(values, expected[name][inside], err_msg=name)
+        for compiled in (None, periodic_pass):
+            found = dict(WAVELET.respond(replace(scene_of(voxels, inside), periodic_pass=compiled), FilterSettings(**settings)))
+            assert list(found) == list(expected)
+            for name, values in found.items():
+                assert values.dtype == expected[name].dtype
+                np.testing.assert_array_equal(values, expected[name][inside], err_msg=name)
 
 
 def test_the_wavelets_are_pywavelets():

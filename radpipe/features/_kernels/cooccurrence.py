@@ -218,7 +218,9 @@ def all_directions(
         if counts.size == 0:
             continue
         weight = counts.astype(np.float64)
-        out[direction, :24] = cooccurrence_features(i, j, weight, n_levels)
+        row = cooccurrence_features(i, j, weight, n_levels)
+        for k in range(24):
+            out[direction, k] = row[k]
         if with_eigenvalue:
             value, doubt = second_eigenvalue(i, j, weight / weight.sum(), n_levels)
             out[direction, 24] = value

@@ -96,7 +96,9 @@ def plane_diameters(ends: LevelArray, row_mm: float, column_mm: float) -> tuple[
             continue
         if total + n > kept.shape[0]:
             larger = np.empty((2 * (total + n), 3), np.int64)
-            larger[:total] = kept[:total]
+            for k in range(total):
+                for axis in range(3):
+                    larger[k, axis] = kept[k, axis]
             kept = larger
         for k in range(n):
             kept[total, 0] = plane
@@ -113,58 +115,41 @@ def plane_diameters(ends: LevelArray, row_mm: float, column_mm: float) -> tuple[
     return best, kept[:total]
 
 
-@kernel
 def longest(points: FloatArray) -> float:
     """The longest squared distance between two of the points, mm2. points : (n, 3) float64, mm.
 
     A few hops, each to the point farthest from the last, come close to it. Then points far from the middle are measured first,
     and a pair whose distances from the middle cannot add up to the best is not measured.
     """
-    n = points.shape[0]
-    middle = np.zeros(3)
-    for axis in range(3):
-        middle[axis] = (points[:, axis].min() + points[:, axis].max()) / 2.0
-    radius = np.empty(n)
-    start = 0
-    for k in range(n):
-        radius[k] = np.sqrt(_squared(points, k, middle))
-        if radius[k] > radius[start]:
-            start = k
-    widest = radius[start]
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2.0
+    radius = np.sqrt(((points - middle) ** 2).sum(axis=1))
+    start = int(radius.argmax())
+    widest = float(radius[start])
     best = 0.0
     for _ in range(4):
-        farthest = start
-        distance = 0.0
-        for k in range(n):
-            d = _squared(points, k, points[start])
-            if d > distance:
-                distance = d
-                farthest = k
-        if distance <= best:
+        away = ((points - points[start]) ** 2).sum(axis=1)
+        start = int(away.argmax())
+        if away[start] <= best:
             break
-        best = distance
-        start = farthest
+        best = float(away[start])
     # What cannot reach the best with any partner is left out before anything is sorted.
-    near = (np.sqrt(best) - widest) * (1.0 - 1e-12)
-    kept = np.flatnonzero(radius >= near)
+    kept = np.flatnonzero(radius >= (np.sqrt(best) - widest) * (1.0 - 1e-12))
     kept = kept[np.argsort(-radius[kept])]
-    for a in range(kept.size):
-        p = kept[a]
-        reach = np.sqrt(best) * (1.0 - 1e-12)
-        if widest + radius[p] < reach:
-            break
-        for b in range(a):
-            q = kept[b]
-            if radius[p] + radius[q] < reach:
-                break
-            best = max(best, _squared(points, p, points[q]))
-    return best
+    return float(_longest(points[kept], radius[kept], best))
 
 
 @kernel
-def _squared(points: FloatArray, k: int, other: FloatArray) -> float:
-    d0 = points[k, 0] - other[0]
-    d1 = points[k, 1] - other[1]
-    d2 = points[k, 2] - other[2]
-    squared: float = d0 * d0 + d1 * d1 + d2 * d2
-    return squared
+def _longest(points: FloatArray, radius: FloatArray, best: float) -> float:
+    """``best``, or the longer squared distance between two of the points. radius : their distances from one place, descending."""
+    for p in range(radius.size):
+        reach = np.sqrt(best) * (1.0 - 1e-12)
+        if radius[0] + radius[p] < reach:
+            break
+        for q in range(p):
+            if radius[p] + radius[q] < reach:
+                break
+            d0 = points[p, 0] - points[q, 0]
+            d1 = points[p, 1] - points[q, 1]
+            d2 = points[p, 2] - points[q, 2]
+            best = max(best, d0 * d0 + d1 * d1 + d2 * d2)
+    return best

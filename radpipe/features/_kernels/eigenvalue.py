@@ -58,7 +58,8 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
     used = 0
     weights = np.zeros(1)
     for step in range(steps):
-        basis[step] = vector
+        for level in range(n_levels):
+            basis[step, level] = vector[level]
         used = step + 1
         middle = np.zeros(n_levels)
         for c in range(p.size):

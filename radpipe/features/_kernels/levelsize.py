@@ -10,7 +10,7 @@ from radpipe.features._kernels.cooccurrence import EPS
 
 @kernel
 def level_size_features(level: FloatArray, size: FloatArray, weight: FloatArray) -> FloatArray:
-    """level, size : float64 (cells,), sorted by level. weight : float64 (cells,). NaN throughout where all weights are 0.
+    """level, size : float64 (cells,), whole numbers, sorted by level. weight : float64 (cells,). NaN throughout where all weights are 0.
 
     0 small emphasis, 1 large emphasis, 2 level non-uniformity, 3 the same normalised, 4 size non-uniformity, 5 the same
     normalised, 6 percentage, 7 level variance, 8 size variance, 9 entropy, 10 low level, 11 high level, 12 small low,
@@ -50,8 +50,15 @@ def level_size_features(level: FloatArray, size: FloatArray, weight: FloatArray)
     out[0] = sums[0] / total
     out[1] = sums[1] / total
     level_uniformity = _sum_of_squares(level, weight)
-    order = np.argsort(size)
-    size_uniformity = _sum_of_squares(size[order], weight[order])
+    largest = 0.0
+    for one in size:
+        largest = max(largest, one)
+    by_size = np.zeros(int(largest) + 1)  # a size is at most the region's voxels, so this is at most one more region
+    for c in range(weight.size):
+        by_size[int(size[c])] += weight[c]
+    size_uniformity = 0.0
+    for one in by_size:
+        size_uniformity += one * one
     out[2] = level_uniformity / total
     out[3] = level_uniformity / total**2
     out[4] = size_uniformity / total

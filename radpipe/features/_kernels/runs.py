@@ -60,5 +60,7 @@ def all_directions(
     for direction in range(steps.size):
         level, length, counts, touch = run_counts(levels, where, steps[direction], n_levels, longest, room)
         touching[direction] = touch
-        out[direction] = level_size_features(level.astype(np.float64), length.astype(np.float64), counts.astype(np.float64))
+        row = level_size_features(level.astype(np.float64), length.astype(np.float64), counts.astype(np.float64))
+        for k in range(16):  # numba compiles an assignment of whole rows for seconds
+            out[direction, k] = row[k]
     return out, touching
