@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from radpipe.features.maps import MapPlan
+from radpipe.features.map_frame import MapPlan
 
 SAMPLE = 256
 _PACKED_PER_S, _SUMMED_PER_S = 100e6, 1e9  # bytes, on a core of a 2-core x86-64 machine

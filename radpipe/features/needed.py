@@ -28,8 +28,11 @@ def needed_part(image: Image, mask: Mask, settings: FeatureSettings) -> tuple[Im
 
 def _reach(settings: FeatureSettings) -> int | None:
     """How far around the region the settings look, voxels; None for everywhere."""
-    if settings.feature_set != "pyradiomics" or settings.engine != "radpipe":
+    if settings.engine != "radpipe":
         return None
+    if settings.feature_set == "ibsi":
+        own = settings.ibsi_parameters
+        return own.kernel_radius if own.resample is None and own.filter is None else None
     parameters = settings.parameters
     setting = parameters.setting
     everywhere = setting.normalize or setting.preCrop or setting.resampledPixelSpacing is not None

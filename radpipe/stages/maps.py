@@ -27,7 +27,7 @@ from radpipe.stages.map_reading import MapCase, read_case
 
 if TYPE_CHECKING:
     from radpipe.features.map_estimate import Estimate
-    from radpipe.features.maps import MapPlan
+    from radpipe.features.map_frame import MapPlan
     from radpipe.stages._progress import Progress
     from radpipe.stages.reading import Pair
 
@@ -185,6 +185,8 @@ def _tell(plan: MapPlan, options: MapOptions, folder: Path, say: Say) -> None:
         f"{len(plan.columns)} maps at {len(plan.centres):,} voxels, each from a window of {x} x {y} x {z}"
         + (f", on {len(plan.responses)} images" if len(plan.responses) > 1 else "")
     )
+    for note in plan.notes:
+        say(note)
     say(
         f"expected: {duration(what.seconds)} on {counted(options.threads, 'thread')}, {memory(what)} of memory, at most "
         f"{size(what.disk_bytes)} on the disk ({size(free_bytes(folder))} free)"

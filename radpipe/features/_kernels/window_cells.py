@@ -127,17 +127,17 @@ def level_size(
     s0 = s2 = s4 = s5 = s6 = entropy = 0.0
     for t in range(n):
         k = np.uint64(kind[t])
-        j = np.int64(size[t])
-        i = tone[k]
+        j = int(size[t])
+        i = int(tone[k])
         place = k * width + np.uint64(j)
         code[t] = place
-        count = by_level[k]
+        count = int(by_level[k])
         level_uniformity += 2 * count + 1
         by_level[k] = count + 1
-        count = by_size[np.uint64(j)]
+        count = int(by_size[np.uint64(j)])
         size_uniformity += 2 * count + 1
         by_size[np.uint64(j)] = count + 1
-        count = cells[place]
+        count = int(cells[place])
         energy += 2 * count + 1
         entropy += bits[np.uint64(count)]
         different += count == 0
@@ -159,8 +159,8 @@ def level_size(
     for t in range(n):
         by_size[np.uint64(size[t])] = 0
         cells[np.uint64(code[t])] = 0
-    for k in range(1, distinct + 1):
-        by_level[np.uint64(k)] = 0
+    for known in range(1, distinct + 1):
+        by_level[np.uint64(known)] = 0
     share = 1.0 / n
     square = share * share
     out[0] = s0 * share

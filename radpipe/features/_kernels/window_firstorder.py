@@ -134,20 +134,20 @@ def window_histogram(flat: LevelArray, centres: IntArray, window: IntArray, n_le
     for row in range(centres.size):
         n = total = highest = most = 0
         for step in window:
-            level = np.int64(flat[np.uint64(centres[row] + step)])
+            level = int(flat[np.uint64(centres[row] + step)])
             counts[np.uint64(level)] += level != 0
             n += level != 0
             total += level
             highest = max(highest, level)
-            most = max(most, counts[np.uint64(level)])
+            most = max(most, int(counts[np.uint64(level)]))
         if n == 0:
             out[row] = np.nan
             continue
         mean = total / n
-        mode = np.int64(0)
+        mode = 0
         nearest = np.inf
         for step in window:
-            level = np.int64(flat[np.uint64(centres[row] + step)])
+            level = int(flat[np.uint64(centres[row] + step)])
             if counts[np.uint64(level)] == most:
                 far = abs(level - mean)
                 if far < nearest or (far == nearest and level < mode):

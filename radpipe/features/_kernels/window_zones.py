@@ -113,10 +113,10 @@ def window_zones(
             above = parent[k]
             first = above == k
             zone[k] = found
-            own = np.uint64(zone[np.uint64(above)])
-            zone[k] = own
-            size[own] = np.int32(1) if first else size[own] + np.int32(1)
-            level[own] = here
+            place = np.uint64(zone[np.uint64(above)])
+            zone[k] = place
+            size[place] = np.int32(1) if first else size[place] + np.int32(1)
+            level[place] = here
             found += first & (here != 0)
         distinct = 0
         for t in range(found):
