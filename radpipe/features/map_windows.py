@@ -92,6 +92,16 @@ class Windows:
         where = np.flatnonzero(flat).astype(np.int32)
         return Levels(flat, (z, y, x), where, self.levels.n_levels, inside.shape, self.levels.spacing_mm)
 
+    @cached_property
+    def touching(self) -> IntArray:
+        """(k, 3) offsets of distance 1 that point forward in memory."""
+        return self.offsets((1,), both=False)
+
+    @cached_property
+    def neighbours(self) -> IntArray:
+        """(k, 3) offsets of the distances asked for, both ways."""
+        return self.offsets(self.own.distances, both=True)
+
     def offsets(self, distances: tuple[int, ...], *, both: bool) -> IntArray:
         """(k, 3) that fit into a window, in PyRadiomics' order; EmptyRoiError where the image itself has none."""
         found = directions(self.reach, distances, self.flat_axis, both=both)
@@ -143,15 +153,20 @@ def measured(windows: Windows, parameters: Parameters, part: slice) -> FloatArra
     """(features, centres) of a run of the centres: the wanted features of every family, in order."""
     places = np.ascontiguousarray(windows.places[part])
     wanted = families_of(parameters)
+    rows = np.empty((sum(map(len, wanted.values())), places.size))
     found: dict[str, Found] = {}
-    for family in wanted:
+    start = 0
+    for family, names in wanted.items():
         if family not in found:
             found |= _FAMILIES[family](windows, places, wanted)
-    rows = []
-    for family, names in wanted.items():
         known, values = found[family]
-        rows.append(values[:, [known.index(name) for name in names]].T)
-    return np.concatenate(rows)
+        own = rows[start : start + len(names)]
+        if names == known[: len(names)]:
+            own[:] = values[:, : len(names)].T
+        else:
+            own[:] = values[:, [known.index(name) for name in names]].T
+        start += len(names)
+    return rows
 
 
 # What each family's kernel is called with.
@@ -205,7 +220,7 @@ def _runs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found
     from radpipe.features._kernels.window_runs import NAMES, ORDER, window_runs
 
     levels, norm = windows.levels, windows.own.weightingNorm
-    offsets = windows.offsets((1,), both=False)
+    offsets = windows.touching
     weights = np.zeros(0)
     if norm is not None:
         weights = np.ones(len(offsets)) if norm == "no_weighting" else distance_mm(offsets, levels.spacing_mm, norm)
@@ -221,7 +236,7 @@ def _zones(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Foun
 
     levels = windows.levels
     out = np.empty((places.size, len(NAMES)))
-    offsets = windows.offsets((1,), both=False)
+    offsets = windows.touching
     window_zones(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, ORDER, out)
     return {"glszm": (NAMES, out)}
 
@@ -233,7 +248,7 @@ def _around(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Fou
     levels = windows.levels
     gldm = np.empty((places.size if "gldm" in wanted else 0, len(GLDM_NAMES)))
     ngtdm = np.empty((places.size if "ngtdm" in wanted else 0, len(NGTDM_NAMES)))
-    offsets = windows.offsets(windows.own.distances, both=True)
+    offsets = windows.neighbours
     window_neighbourhood(
         levels.flat,
         places,

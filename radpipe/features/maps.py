@@ -103,9 +103,20 @@ def extract_maps(
     """
     plan = plan_maps(image, mask, settings, stride=stride, phase=phase)
     data = np.empty((len(plan.columns), len(plan.centres)), dtype)
-    for block, values in computed(plan, threads=threads):
-        data[plan.rows(block), block.start : block.stop] = values
+    _check_threads(threads)
+    if threads == 1:
+        for block in plan.blocks:
+            _fill(data, plan, block)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(_fill, data, plan, block) for block in plan.blocks]:
+                done.result()
     return FeatureMaps(plan.grid, plan.columns, plan.centres, plan.box, plan.initial, data)
+
+
+def _fill(data: NDArray[np.floating[Any]], plan: MapPlan, block: Block) -> None:
+    """Whoever computes a block also puts it into its place, so that no thread waits for another."""
+    data[plan.rows(block), block.start : block.stop] = compute(plan, block)
 
 
 def plan_maps(
@@ -174,8 +185,7 @@ def compute(plan: MapPlan, block: Block) -> FloatArray:
 
 def computed(plan: MapPlan, blocks: Iterable[Block] | None = None, *, threads: int = 1) -> Iterator[tuple[Block, FloatArray]]:
     """Blocks (all by default) with their values, in order, at most threads + 1 of them in memory."""
-    if threads < 1:
-        raise ConfigError(f"threads is {threads}.", hint="Use 1 or more.")
+    _check_threads(threads)
     todo = plan.blocks if blocks is None else blocks
     if threads == 1:
         for block in todo:
@@ -195,6 +205,11 @@ def computed(plan: MapPlan, blocks: Iterable[Block] | None = None, *, threads: i
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _check_threads(threads: int) -> None:
+    if threads < 1:
+        raise ConfigError(f"threads is {threads}.", hint="Use 1 or more.")
 
 
 class _Source:
