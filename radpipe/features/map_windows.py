@@ -14,7 +14,7 @@ from radpipe.features._kernels._jit import LevelArray
 from radpipe.features.cells import distance_mm
 from radpipe.features.images import SHAPES
 from radpipe.features.parameters import Parameters, TextureSettings
-from radpipe.features.region import Levels, Region, bin_edges, directions, discretise
+from radpipe.features.region import Levels, Region, bin_edges, digitised, directions, laid_out
 from radpipe.filters.scene import Scene
 from radpipe.typing import FloatArray, IntArray, Volume
 
@@ -123,13 +123,13 @@ def prepared(
     RadpipeError: too many grey levels."""
     region = Region(values, scene.mask, scene.spacing_mm)
     try:
-        levels = discretise(region, bin_edges(values, own.binWidth, own.binCount), border)
-        ordered = levels
+        grey = digitised(values, bin_edges(values, own.binWidth, own.binCount))
+        levels = ordered = laid_out(region, grey, border)
         if values.dtype.kind == "f" and values.dtype.itemsize < 8:
             wide = values.astype(np.float64)
-            ordered = discretise(Region(wide, scene.mask, scene.spacing_mm), bin_edges(wide, own.binWidth, own.binCount), border)
-            if np.array_equal(ordered.flat, levels.flat):
-                ordered = levels
+            other = digitised(wide, bin_edges(wide, own.binWidth, own.binCount))
+            if not np.array_equal(grey, other):
+                ordered = laid_out(region, other, border)
     except RadpipeError as error:
         if prefix == "original":
             raise
