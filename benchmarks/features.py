@@ -35,8 +35,11 @@ ALL_TYPES: dict[str, dict[str, Any]] = {
     "Original": {}, "LoG": {"sigma": SIGMAS}, "Wavelet": {}, "Square": {}, "SquareRoot": {}, "Logarithm": {}, "Exponential": {},
     "Gradient": {},
 }  # fmt: skip
+# ... and with local binary patterns, four more: 2,153.
+WITH_PATTERNS: dict[str, dict[str, Any]] = {**ALL_TYPES, "LBP2D": {}, "LBP3D": {}}
 FILES = {
     "brain1 (MR)": "pyradiomics_cases/brain1_image.nrrd pyradiomics_cases/brain1_label.nrrd",
+    "breast1 (MR)": "pyradiomics_cases/breast1_image.nrrd pyradiomics_cases/breast1_label.nrrd",
     "STS_002 PET": "sts/images/STS_002/PET_image.nii.gz sts/images/STS_002/PET_mask.nii.gz",
     "STS_002 CT": "sts/images/STS_002/CT_image.nii.gz sts/images/STS_002/CT_mask.nii.gz",
     "STS_001 MR": "sts/images/STS_001/MR_T1_image.nii.gz sts/images/STS_001/MR_T1_mask.nii.gz",
@@ -44,6 +47,7 @@ FILES = {
     "IBSI CT phantom": "ibsi1/ct_phantom_CC-BY-NC/image/phantom.nii.gz ibsi1/ct_phantom_CC-BY-NC/mask/mask.nii.gz",
 }
 FILTERED = ("small ball", "brain1 (MR)", "STS_002 CT", "STS_001 MR")  # pyradiomics takes minutes for each
+PATTERNED = ("small ball", "breast1 (MR)", "STS_002 CT")
 LARGE = ("IBSI CT phantom", "STS_001 CT", "STS_001 MR")
 
 
@@ -142,7 +146,10 @@ def fresh_processes() -> Iterator[str]:
 
         yield "| | seconds |"
         yield "|---|---|"
-        yield f"| first process ever, compiling every kernel (CPU) | {cpu(warm_up):.1f} |"
+        default = cpu(warm_up)
+        yield f"| first process ever, compiling every kernel of the default features (CPU) | {default:.1f} |"
+        rest = cpu(_EVERYTHING)
+        yield f"| a second one, compiling what else there is: every image type, float32, the IBSI set (CPU) | {rest:.1f} |"
         yield f"| a later process: imports, and one small region (CPU) | {cpu(warm_up):.2f} |"
         code = "import time; t = time.perf_counter(); import radpipe; print(time.perf_counter() - t)"
         yield f"| `import radpipe` (wall) | {median(cpu(code) for _ in range(5)):.3f} |"
@@ -156,6 +163,66 @@ def fresh_processes() -> Iterator[str]:
             subprocess.run(command, env=environment, capture_output=True, check=True)
 
         yield f"| `radpipe extract` of one small case, a fresh process (wall) | {seconds(extract, 5, time.perf_counter):.2f} |"
+
+
+_PHANTOM = """
+import ctypes, gc, sys, time
+import numpy as np
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image, Mask
+from radpipe.features.config import FeatureSettings
+from radpipe.features.extract import extract_row
+
+CLASSES = dict.fromkeys(["shape", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"])
+
+def ball(diameter, around, dtype=np.int16):
+    n = diameter + 2 * around
+    z, y, x = np.ogrid[:n, :n, :n]
+    waves = 400 * np.sin(0.11 * x + 0.05 * y) * np.cos(0.07 * z) + 31 * ((7 * x + 11 * y + 13 * z) % 7)
+    inside = ((z - (n - 1) / 2) ** 2 + (y - (n - 1) / 2) ** 2 + (x - (n - 1) / 2) ** 2) <= diameter**2 / 4
+    grid = Grid((n, n, n), (1.0, 1.0, 1.0))
+    return Image(grid, waves.astype(dtype)), Mask(grid, inside)
+
+def of(name):
+    if name == "IBSI set":
+        return FeatureSettings(feature_set="ibsi", params={"discretise": {"method": "fbn", "bins": 32}})
+    return FeatureSettings(params={"imageType": {name: {"sigma": [2.0]} if name == "LoG" else {}}, "featureClass": CLASSES})
+"""
+_EVERYTHING = (
+    _PHANTOM
+    + f"""
+for dtype in (np.int16, np.float32, np.float64):
+    for name in {[*WITH_PATTERNS, "IBSI set"]}:
+        extract_row(*ball(12, 8, dtype), of(name))
+print(time.process_time())
+"""
+)
+_MEMORY = (
+    _PHANTOM
+    + """
+def highest():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+
+name, diameter = sys.argv[1], 128
+extract_row(*ball(16, 8), of(name))
+image, mask = ball(diameter, 16)
+gc.collect()
+ctypes.CDLL("libc.so.6").malloc_trim(0)  # what the phantom left free would hide what is taken next
+open("/proc/self/clear_refs", "w").write("5")
+before = highest()
+extract_row(image, mask, of(name))
+print((highest() - before) / (8 * diameter**3))
+"""
+)
+
+
+def memory() -> Iterator[str]:
+    """Rows of a table: how far a process grows beyond what the interpreter, the libraries and the image take (Linux only)."""
+    yield "| image type | peak, of the region's box as float64 |"
+    yield "|---|---|"
+    for name in (*WITH_PATTERNS, "IBSI set"):
+        done = subprocess.run([sys.executable, "-c", _MEMORY, name], capture_output=True, text=True, check=True)
+        yield f"| {name} | {float(done.stdout):.1f} |"
 
 
 def _oracle() -> Any:
@@ -175,7 +242,9 @@ def main() -> None:
     parts: list[tuple[str, Iterator[str]]] = [
         ("Original image", side_by_side(arguments.data, None, {"Original": {}}, (9, arguments.slow_repeats))),
         ("All image types together", side_by_side(arguments.data, FILTERED, ALL_TYPES, (3, 1))),
+        ("All image types and local binary patterns", side_by_side(arguments.data, PATTERNED, WITH_PATTERNS, (3, 1))),
         ("A second thread", threads(arguments.data)),
+        ("Memory", memory()),
         ("Before the first number", fresh_processes()),
     ]
     page = []

@@ -23,6 +23,7 @@ from radpipe.errors import ConfigError
 from radpipe.evaluation.config import EvaluationSettings
 from radpipe.features.config import FeatureSettings
 from radpipe.features.map_settings import MapSettings
+from radpipe.features.patient_settings import PatientSettings
 from radpipe.habitats.config import HabitatSettings
 from radpipe.io.mapping import read_mapping
 from radpipe.models.config import ALL_SOURCES, ModelParams, Source
@@ -33,6 +34,15 @@ from radpipe.selection.config import SelectionSettings
 
 WORKFLOW_VERSION = 1
 BUILTIN = "builtin:"
+
+
+READING_KEYS = ("label", "label_channel", "correctMask", "geometryTolerance")  # of PyRadiomics' setting; every stage obeys them
+
+
+def reading_keys(params: dict[str, Any]) -> dict[str, Any]:
+    """What a parameter mapping says of how masks are read."""
+    setting = params.get("setting") or {}
+    return {key: setting[key] for key in READING_KEYS if setting.get(key) is not None}
 
 
 class ComputeSettings(Settings):
@@ -75,6 +85,9 @@ class Workflow(Settings):
     maps: MapsSettings | None = Field(
         None, description="feature maps and what is made of them; null for none, {} for the defaults"
     )
+    patients: PatientSettings | None = Field(
+        None, description="one row a patient, from several regions and modalities; null for one row a region"
+    )
     selection: SelectionSettings = SelectionSettings()
     models: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], ModelParams] = Field(
         min_length=1, description="name in the tables and the report -> model"
@@ -100,7 +113,47 @@ class Workflow(Settings):
         if not self.cohort.clinical and any(model.inputs == "clinical" for model in self.models.values()):
             raise ValueError("a model has inputs: clinical, but cohort.clinical names no column")
         self._check_maps()
+        self._check_patients()
         return self
+
+    def _check_patients(self) -> None:
+        patients = self.patients
+        if patients is None:
+            return
+        if self.segmentation.masks == "predicted":
+            raise ValueError(
+                "patients goes with segmentation.masks: given; a network cannot know which of several regions is meant"
+            )
+        if self.maps is not None:
+            raise ValueError("patients and maps do not go together yet: habitats are of one region, not of a patient")
+        looks = [name for name, model in self.models.items() if model.inputs == "image"]
+        if looks and not patients.one_region:
+            raise ValueError(
+                f"models.{looks[0]} looks at the image of one region, and patients.rule: {patients.rule} takes several together, so the two "
+                "would not be told the same; use rule: largest or primary, or leave the model out"
+            )
+        if looks and patients.blocks is None:
+            raise ValueError(
+                f"models.{looks[0]} looks at images: name patients.blocks, of which the first says at whose, as blocks: [PET, CT]"
+            )
+        if patients.params and self.features.table is not None:
+            raise ValueError("patients.params are of extraction, and features.table takes its place")
+        for block, params in patients.params.items():
+            try:
+                own = FeatureSettings(engine=self.features.engine, feature_set=self.features.feature_set, params=params)
+            except ValidationError as error:
+                said = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
+                raise ValueError(f"patients.params.{block}: {said}") from error
+            if reading_keys(own.params) != reading_keys(self.features.params):
+                raise ValueError(
+                    f"patients.params.{block} reads masks otherwise than features.params ({', '.join(READING_KEYS)}); every stage reads them alike"
+                )
+
+    def features_of(self, block: str) -> FeatureSettings:
+        """How the features of a block are extracted: its own parameters, else those of all."""
+        if self.patients is None or block not in self.patients.params:
+            return self.features
+        return self.features.model_copy(update={"params": self.patients.params[block]})
 
     def _check_maps(self) -> None:
         for name, model in self.models.items():
@@ -181,6 +234,10 @@ def load_workflow(path: Path) -> Workflow:
     if isinstance(features, dict) and isinstance(features.get("params"), str):
         params_path = path.parent / features["params"]
         content = {**content, "features": {**features, "params": read_mapping(params_path)}}
+    patients = content.get("patients")
+    if isinstance(patients, dict) and isinstance(patients.get("params"), dict):
+        own = {b: read_mapping(path.parent / p) if isinstance(p, str) else p for b, p in patients["params"].items()}
+        content = {**content, "patients": {**patients, "params": own}}
     try:
         workflow = Workflow.model_validate(content)
     except ValidationError as error:

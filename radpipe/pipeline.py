@@ -1,11 +1,12 @@
 """THE FLOW. Read this first: what happens, in which order, and what each stage needs and makes.
 
-    config -> cohort -> image -> mask -> features, maps -> habitats -> selection -> ANN ---+
-                          |       |                                                        +-> predictions -> evaluation
-                          +-------+---------------------> end-to-end 3D CNN ---------------+         -> comparison -> report
+    config -> cohort -> image -> mask -> features, maps -> habitats -> patients -> selection -> ANN ---+
+                          |       |                                                                    +-> predictions -> evaluation
+                          +-------+---------------------> end-to-end 3D CNN ---------------------------+         -> comparison -> report
 
 A stage reads tables that earlier stages wrote and writes its own; it never edits an earlier one (but that habitats, which are
-fitted in every fold, add their columns to the table of features that differ by fold).
+fitted in every fold, add their columns to the table of features that differ by fold; and rows of patients add what they are to
+the dictionary and to the table of undefined values).
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from radpipe.errors import RadpipeError, RunError
 from radpipe.io.files import cannot_write, write_bytes
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
-from radpipe.stages import cohort, compare, evaluate, extract, habitats, preprocess, report, segment, select, train
+from radpipe.stages import cohort, compare, evaluate, extract, habitats, patients, preprocess, report, segment, select, train
 from radpipe.stages._parallel import Pool
 from radpipe.stages._progress import Progress
 from radpipe.stages.context import Context, StageResult
 
-STAGES: tuple[ModuleType, ...] = (cohort, preprocess, segment, extract, habitats, select, train, evaluate, compare, report)
+STAGES: tuple[ModuleType, ...] = (
+    cohort, preprocess, segment, extract, habitats, patients, select, train, evaluate, compare, report,
+)  # fmt: skip
 LOG = logging.getLogger("radpipe.pipeline")
 
 

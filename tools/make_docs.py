@@ -1,15 +1,18 @@
-"""Write docs/features.md from the registries (``make docs``); a test holds the page to the code.
+"""Write docs/features.md from the registries and docs/data_schema.md from the schemas (``make docs``); a test holds both to the code.
 
-python tools/make_docs.py            writes the page
+python tools/make_docs.py            writes the pages
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from radpipe.config import workflow_schema
 from radpipe.core.registry import lookup
+from radpipe.core.tables import SCHEMAS, Schema
 from radpipe.features.config import FeatureSettings
 from radpipe.features.dictionary import feature_dictionary
 from radpipe.features.ibsi.catalogue import FAMILIES as IBSI_FAMILIES
@@ -19,7 +22,7 @@ from radpipe.filters.ibsi_registry import IBSI_FILTERS, module_of
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.settings import FilterSettings
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "features.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 HEAD = """# What radpipe measures
 
 Made from the code by `make docs`; `radpipe describe features`, `ibsi` and `filters` print the same. Every run writes this for
@@ -27,9 +30,118 @@ its own columns into `feature_dictionary.csv`, with the settings that made each.
 "intensity" stands for the unit of the image (HU, SUV or arbitrary)."""
 
 
+SCHEMA_HEAD = """# Every table and file, column by column
+
+Made from the code by `make docs`. The same as JSON Schema lies in `data_schema/`, one file a table; one object is one row.
+Tables of a run lie in its folder as Parquet, most also as CSV. Types: *text*, *whole* number, *number*, *truth* (True or False).
+"may be empty" stands where a value can be missing, "may be left out" where the whole column can. intensity stands for the unit of
+the image (HU, SUV or arbitrary). What features measure: [features.md](features.md)."""
+GROUPS = {
+    "What you bring": ("manifest", "outcomes", "pseudonyms"),
+    "What `radpipe ingest` leaves": (
+        "ingest", "ingest_regions", "ingest_files", "ingest_failures", "rois", "outcome_ids", "outcome_cells",
+    ),
+    "What `radpipe doctor` leaves": (
+        "doctor_findings", "doctor_geometry", "doctor_regions", "doctor_overlaps", "doctor_discretisation", "doctor_repairs",
+    ),
+    "What `radpipe run` leaves": (),
+}  # fmt: skip
+TYPES = {"string": "text", "int64": "whole", "float64": "number", "bool": "truth"}
+
+
 def page() -> str:
-    """The whole page."""
+    """The page of features."""
     return "\n".join([HEAD, "", *_pyradiomics(), *_image_types(), *_ibsi(), *_filters(), *_reasons()]) + "\n"
+
+
+def schema_page() -> str:
+    """The page of tables and of the workflow file."""
+    lines = [SCHEMA_HEAD, ""]
+    grouped = [name for names in GROUPS.values() for name in names]
+    for group, names in GROUPS.items():
+        lines += [f"## {group}", ""]
+        for name in names or [name for name in SCHEMAS if name not in grouped]:
+            lines += _schema(SCHEMAS[name])
+    lines += ["## The workflow file", "", *_workflow()]
+    return "\n".join(lines) + "\n"
+
+
+def _schema(schema: Schema) -> Iterator[str]:
+    yield f"### {schema.name}"
+    yield ""
+    yield f"{schema.description} Key: {', '.join(f'`{name}`' for name in schema.key)}."
+    yield ""
+    rows: list[tuple[str, ...]] = []
+    for column in schema.columns:
+        allowed = ", ".join(f"`{value}`" if value else "empty" for value in column.allowed)
+        words = [column.description]
+        words += ["may be empty"] if column.nullable else []
+        words += ["may be left out"] if column.optional else []
+        rows.append((f"`{column.name}`", TYPES[column.dtype], column.unit, allowed, "; ".join(words)))
+    if schema.extra:
+        rows.append(("further columns", TYPES.get(schema.extra, "any"), "", "", schema.extra_named))
+    yield from _table(("column", "type", "unit", "allowed", "what it is"), *rows)
+
+
+def _workflow() -> Iterator[str]:
+    schema = workflow_schema()
+    yield "YAML. `radpipe describe workflow` prints the same; `data_schema/workflow.json` is its JSON Schema. An unknown key is an error."
+    yield ""
+    yield from _table(("key", "type and allowed values", "default", "what it is"), *_keys(schema, schema, ""))
+
+
+def _keys(schema: dict[str, Any], node: dict[str, Any], prefix: str) -> Iterator[tuple[str, ...]]:
+    for name, field in node.get("properties", {}).items():
+        below = [_resolved(schema, way) for way in (field, *field.get("anyOf", ()), *field.get("allOf", ())) if "$ref" in way]
+        below = [part for part in below if "properties" in part]
+        told = " ".join(str(field.get("description") or (below[0].get("description", "") if below else "")).split())
+        default = (
+            "" if "default" not in field or (below and field["default"] is not None) else f"`{json.dumps(field['default'])}`"
+        )
+        yield (f"`{prefix}{name}`", "section" if below else _kind(schema, field), default, told)
+        if name == "models":
+            for reference in _models(field):
+                kind = _resolved(schema, {"$ref": reference})
+                yield from _keys(schema, kind, f"models.<name>.({kind['properties']['kind']['const']}) ")
+        for part in below:
+            yield from _keys(schema, part, f"{prefix}{name}.")
+
+
+def _models(field: dict[str, Any]) -> list[str]:
+    """References to the settings of each kind of model."""
+    (kinds,) = field["patternProperties"].values()
+    return list(kinds["discriminator"]["mapping"].values())
+
+
+def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    return found
+
+
+def _kind(schema: dict[str, Any], field: dict[str, Any]) -> str:
+    """In words: the type, its bounds, the values it may have."""
+    if "$ref" in field:
+        return _kind(schema, _resolved(schema, field))
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(_kind(schema, way) for way in field["anyOf"])
+    kind = {
+        "string": "text",
+        "integer": "whole",
+        "number": "number",
+        "boolean": "truth",
+        "null": "null",
+        "object": "mapping",
+    }.get(field.get("type", ""), field.get("type", "any"))
+    if kind == "array":
+        items = field.get("items") or next(iter(field.get("prefixItems", ())), None)
+        kind = f"list of {_kind(schema, items)}" if items else "list"
+    signs = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    bounds = " ".join(f"{sign} {field[name]:g}" for name, sign in signs.items() if name in field)
+    return f"{kind} {bounds}".strip()
 
 
 def _table(*rows: tuple[str, ...]) -> Iterator[str]:
@@ -117,4 +229,5 @@ def _reasons() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    (DOCS / "features.md").write_text(page(), encoding="utf-8")
+    (DOCS / "data_schema.md").write_text(schema_page(), encoding="utf-8")

@@ -89,7 +89,8 @@ def _workflow() -> Rows:
 
     schema = workflow_schema()
     for section, entry in schema["properties"].items():
-        reference = entry.get("$ref", "").rpartition("/")[2] or entry.get("allOf", [{}])[0].get("$ref", "").rpartition("/")[2]
+        ways = [entry, *entry.get("allOf", []), *entry.get("anyOf", [])]  # a section, or a section or null
+        reference = next((way["$ref"].rpartition("/")[2] for way in ways if "$ref" in way), "")
         fields = schema["$defs"].get(reference, {}).get("properties")
         if not fields:
             yield section, entry.get("description", "")

@@ -45,6 +45,7 @@ class _Extract(click.Command):
     "--out", "-o", type=click.Path(path_type=Path), help="Table to write: .csv, .parquet or .json. One case alone can do without."
 )
 @click.option("--set", "-s", "overrides", multiple=True, metavar="KEY:VALUE", help="A setting over the file's; may be repeated.")
+@click.option("--roi", metavar="NAME", help="Which region of a file with several (RTSTRUCT, SEG, .seg.nrrd): its name or number.")
 @click.option("--feature-set", type=click.Choice(["pyradiomics", "ibsi"]), help="Whose features; PyRadiomics' by default.")
 @click.option("--engine", type=click.Choice(["radpipe", "pyradiomics"]), help="radpipe's own by default.")
 @click.option(
@@ -60,14 +61,15 @@ class _Extract(click.Command):
 @click.option("--quiet", "-q", is_flag=True, help="Only the last lines.")
 @click.option(COMPAT, is_flag=True, help="Take PyRadiomics' own command line from here on: see --pyradiomics-compat --help.")
 def extract(
-    image: Path, mask: Path | None, params: Path | None, out: Path | None, overrides: tuple[str, ...], feature_set: str | None,
-    engine: str | None, mode: str, layout: str | None, stride: int | None, threads: int | None, workers: int | None,
+    image: Path, mask: Path | None, params: Path | None, out: Path | None, overrides: tuple[str, ...], roi: str | None,
+    feature_set: str | None, engine: str | None, mode: str, layout: str | None, stride: int | None, threads: int | None, workers: int | None,
     scheduler: str, case_memory_mb: float, case_timeout_s: float, quiet: bool, pyradiomics_compat: bool,
 ) -> int:  # fmt: skip
     """Features of the region MASK of IMAGE, or of every row of COHORT.csv.
 
     COHORT.csv has the columns image_path and mask_path (label, label_channel), or PyRadiomics' Image and Mask (Label,
-    Label_channel); all its columns are copied into the table. Beside FILE.csv stand FILE.dictionary.csv (what every column
+    Label_channel); all its columns are copied into the table. IMAGE may be the folder of a DICOM series, and MASK an RTSTRUCT or
+    SEG file; the column roi (or --roi) says which region where it holds several. Beside FILE.csv stand FILE.dictionary.csv (what every column
     is), FILE.undefined.csv (values that are no measurement, and why) and, where cases failed, FILE.failures.csv.
 
     With --mode voxel every feature becomes a map, in the folder --out (of a table, a folder for each case in it); kernelRadius,
@@ -89,17 +91,19 @@ def extract(
 
         here = threads or (workers if mask is not None else None) or 1
         return make_maps(
-            image, mask, settings, out, MapOptions(layout or "nrrd", stride or 1, here), workers=workers, scheduler=scheduler,
+            image, mask, settings, out, MapOptions(layout or "nrrd", stride or 1, here), roi=roi or "", workers=workers, scheduler=scheduler,
             limits=Limits(case_memory_mb, case_timeout_s), quiet=quiet,
         )  # fmt: skip
     if layout is not None or stride is not None:
         raise ConfigError("--format and --stride are of feature maps.", hint="Add --mode voxel, or leave them out.")
     if threads is not None and mask is None:
         raise ConfigError("--threads is of one case, or of feature maps.", hint="Of a table, say --workers.")
+    if roi is not None and mask is None:
+        raise ConfigError("--roi is of one case.", hint="Of a table, write the regions in its column roi.")
     if out is not None:
         check_output(out)
     if mask is not None:
-        cases = single_case(image, mask)
+        cases = single_case(image, mask, roi or "")
         announce(settings, quiet)
         measured = measure_here(cases, settings, threads=threads or workers or 1, rerun=rerun)
     else:

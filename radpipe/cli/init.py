@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,9 @@ name: {name}
 seed: 20261121
 
 cohort:
-  manifest: manifest.csv
+  manifest: {manifest}
   outcome: {outcome}          # column of the manifest; two classes{positive}
-  clinical: [{clinical}]      # columns that a clinician would know without the image
+  clinical: [{clinical}]      # columns that a clinician would know without the image{columns}
 
 splits: {{repeats: 10, folds: 5, selection_fraction: 0.25}}
 
@@ -37,7 +38,7 @@ features:
   params:                     # a PyRadiomics parameter file, or its content
     setting: {setting}
     imageType: {{Original: {{}}}}
-
+{patients}
 selection: {{selector: tree, redundancy: 0.9, max_features: 5}}
 
 models:
@@ -70,19 +71,25 @@ SPACING = {"CT": "[2, 2, 2]", "PET": "[4, 4, 4]", "MR": "[2, 2, 2]"}
 def init(folder: Path, outcomes: Path | None, outcome: str, modality: str | None, out: Path) -> None:
     """Pair the images and masks under FOLDER and write manifest.csv and workflow.yaml.
 
-    Nothing in FOLDER is changed, and no file is overwritten. Look at both files before the run.
+    Of a cohort that `radpipe ingest` made, its own manifest is taken, and only workflow.yaml is written. Nothing in FOLDER is
+    changed, and no file is overwritten. Look at both files before the run.
     """
     import pandas as pd
 
     from radpipe.cohort.initialise import guess_pairs
     from radpipe.errors import CohortError
+    from radpipe.io.cohort_folder import OWN
     from radpipe.io.files import write_bytes
     from radpipe.io.tables import to_csv
 
     manifest, workflow = out / "manifest.csv", out / "workflow.yaml"
-    for path in (manifest, workflow):
-        if path.exists():
-            raise CohortError("is there already.", hint="Remove it, or name another folder with --out.", path=path)
+    ingested = folder / "manifest.csv"
+    if (folder / OWN).is_dir() and ingested.is_file():
+        _init_ingested(folder, ingested, workflow, outcomes, outcome)
+        return
+    for made in (manifest, workflow):
+        if made.exists():
+            raise CohortError("is there already.", hint="Remove it, or name another folder with --out.", path=made)
     guess = guess_pairs(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
     if not guess.rows:
         raise CohortError(
@@ -101,19 +108,9 @@ def init(folder: Path, outcomes: Path | None, outcome: str, modality: str | None
         frame, clinical = _join(frame, outcomes, outcome)
     else:
         frame[outcome] = ""
-    common = Counter(frame["modality"]).most_common(1)[0][0] or "CT"
     values = sorted(set(frame[outcome]) - {""})
-    text = set(values) - {"0", "1"}
     write_bytes(manifest, to_csv(frame).encode())
-    write_bytes(
-        workflow,
-        WORKFLOW.format(
-            name="".join(c if c.isalnum() else "_" for c in folder.resolve().name).strip("_") or "cohort", outcome=json.dumps(outcome),
-            positive=f"\n  positive: {json.dumps(values[-1])}            # the value that counts as the event" if text and len(values) == 2 else "",
-            clinical=", ".join(map(json.dumps, clinical)), spacing=SPACING[common], setting=SETTINGS[common],
-            clinical_model="  clinical: {kind: logistic, inputs: clinical}\n" if clinical else "",
-        ).encode(),
-    )  # fmt: skip
+    write_bytes(workflow, _workflow(folder, frame, "manifest.csv", outcome, clinical).encode())
     counted = ", ".join(f"{n} {name or 'of unknown modality'}" for name, n in Counter(frame["modality"]).items())
     click.echo(f"{manifest}: {len(frame)} cases ({counted})")
     for path, why in guess.left:
@@ -123,6 +120,84 @@ def init(folder: Path, outcomes: Path | None, outcome: str, modality: str | None
     if not values:
         click.echo(f"  fill in the column {outcome!r}, or name a table: --outcomes FILE.csv --outcome COLUMN")
     click.echo(f"{workflow}: look at it, then: radpipe run {workflow} --out runs/{workflow.parent.resolve().name or 'mine'}")
+
+
+def _init_ingested(folder: Path, manifest: Path, workflow: Path, outcomes: Path | None, outcome: str) -> None:
+    from radpipe.core.intake_tables import MANIFEST
+    from radpipe.core.registry import nearest
+    from radpipe.errors import CohortError
+    from radpipe.io.files import write_bytes
+    from radpipe.io.tables import read_text_table
+
+    if outcomes is not None:
+        raise CohortError(
+            "the outcomes of this cohort are joined when it is made.",
+            hint=f"radpipe ingest ... --out {folder} --outcomes {outcomes} --id-column NAME --redo",
+            path=folder,
+        )
+    if workflow.exists():
+        raise CohortError("is there already.", hint="Remove it, or name another folder with --out.", path=workflow)
+    frame = read_text_table(manifest)
+    if not len(frame):
+        raise CohortError("the cohort has no case.", hint="See its ingest.csv for what was left, and why.", path=manifest)
+    others = [name for name in frame.columns if name not in {column.name for column in MANIFEST.columns}]
+    there = outcome in others
+    if others and not there:
+        raise CohortError(
+            f"there is no column {outcome!r}.{nearest(outcome, others)} The columns are: {', '.join(others)}.",
+            hint="Say --outcome COLUMN.",
+            path=manifest,
+        )
+    if not there:
+        frame[outcome] = ""
+    workflow.parent.mkdir(parents=True, exist_ok=True)
+    # A sheet may hold what was known only afterwards, so its columns are named and not taken.
+    text = _workflow(folder, frame, _from(workflow.parent, manifest), outcome, [], [name for name in others if name != outcome])
+    write_bytes(workflow, text.encode())
+    counted = ", ".join(f"{n} {name}" for name, n in Counter(frame["modality"]).items())
+    click.echo(f"{manifest}: {len(frame)} cases ({counted})")
+    if not there:
+        click.echo(
+            f"  it has no outcome: add the column {outcome!r}, or join a sheet: radpipe ingest ... --outcomes FILE --id-column NAME"
+        )
+    click.echo(f"{workflow}: look at it, then: radpipe run {workflow} --out runs/{folder.resolve().name}")
+
+
+def _workflow(
+    folder: Path, frame: pd.DataFrame, manifest: str, outcome: str, clinical: list[str], offered: Sequence[str] = ()
+) -> str:
+    """offered : columns that could be clinical."""
+    common = Counter(frame["modality"]).most_common(1)[0][0] or "CT"
+    values = sorted(set(frame[outcome]) - {""})
+    text = set(values) - {"0", "1"}
+    return WORKFLOW.format(
+        name="".join(c if c.isalnum() else "_" for c in folder.resolve().name).strip("_") or "cohort", outcome=json.dumps(outcome),
+        manifest=json.dumps(manifest) if manifest != "manifest.csv" else manifest,
+        positive=f"\n  positive: {json.dumps(values[-1])}            # the value that counts as the event" if text and len(values) == 2 else "",
+        clinical=", ".join(map(json.dumps, clinical)), spacing=SPACING[common], setting=SETTINGS[common],
+        columns="".join(f"\n    # {json.dumps(name)}" for name in offered),
+        clinical_model="  clinical: {kind: logistic, inputs: clinical}\n" if clinical else "", patients=_patients(frame),
+    )  # fmt: skip
+
+
+def _patients(frame: pd.DataFrame) -> str:
+    """The section that makes one row of a patient's several regions and modalities; nothing where each has one."""
+    if "patient_id" not in frame.columns or not frame["patient_id"].duplicated().any() or "" in set(frame["modality"]):
+        return ""
+    counts = frame.drop_duplicates(["patient_id", "modality"])["modality"].value_counts()
+    # The first is the one that a network looks at: that of most patients.
+    order = sorted(counts.index, key=lambda name: (-counts[name], name))
+    lines = [
+        "", "patients:                     # one row of features a patient, for several regions and modalities",
+        "  rule: largest               # or primary (and primary: NAME), sum, weighted_mean; see docs/patients.md",
+        f"  blocks: [{', '.join(order)}]".ljust(30) + f"# a block of columns each, as {order[0]}__original_...; networks look at the first",
+    ]  # fmt: skip
+    if len(order) > 1:
+        lines.append("  params:                     # in place of features.params, whose bin width suits one modality only")
+        lines += [
+            f"    {name}: {{setting: {SETTINGS[name].partition('   #')[0]}, imageType: {{Original: {{}}}}}}" for name in order
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _from(out: Path, path: Path) -> str:

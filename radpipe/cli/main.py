@@ -16,7 +16,12 @@ from radpipe.errors import RadpipeError
 COMMANDS = {
     "run": ("radpipe.cli.run:run", "The whole flow, from scans and outcomes to a report."),
     "stage": ("radpipe.cli.run:stage", "One stage of the flow."),
+    "ingest": ("radpipe.cli.ingest:ingest", "A hospital's export (DICOM, NIfTI, NRRD) to a cohort of images and masks."),
     "init": ("radpipe.cli.init:init", "Look at a folder of images and masks; write a manifest and a workflow to start from."),
+    "doctor": (
+        "radpipe.cli.doctor:doctor",
+        "What is wrong with a cohort: geometry, regions, intensities, copies; and what is safe to mend.",
+    ),
     "extract": (
         "radpipe.cli.extract:extract",
         "Features of one image and mask, or of a table of them; PyRadiomics' command line too.",

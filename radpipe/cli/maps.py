@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def make_maps(
-    image: Path, mask: Path | None, settings: FeatureSettings, out: Path | None, options: MapOptions, *, workers: int | None,
-    scheduler: str, limits: Limits, quiet: bool,
+    image: Path, mask: Path | None, settings: FeatureSettings, out: Path | None, options: MapOptions, *, roi: str = "",
+    workers: int | None, scheduler: str, limits: Limits, quiet: bool,
 ) -> int:  # fmt: skip
     """The maps of MASK in IMAGE into ``out``, or of every row of a CSV into a folder each; the exit status."""
     from radpipe.stages._progress import Progress
@@ -34,7 +34,7 @@ def make_maps(
     rerun = shlex.join(["radpipe", *sys.argv[1:]])
     progress = Progress(quiet=quiet)
     if mask is not None:
-        measured = map_here(single_case(image, mask), settings, out, options, progress=progress, rerun=rerun)
+        measured = map_here(single_case(image, mask, roi), settings, out, options, progress=progress, rerun=rerun)
     else:
         if image.suffix.lower() != ".csv":
             raise ConfigError(

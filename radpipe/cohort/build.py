@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from pathlib import Path
@@ -24,6 +25,7 @@ PYRADIOMICS_HEADERS = {"ID": "case_id", "Image": "image_path", "Mask": "mask_pat
 MODALITIES = {"CT": "CT", "PET": "PET", "PT": "PET", "MR": "MR", "MRI": "MR"}
 _MISSING = {"", "na", "n/a", "nan", "null"}
 _TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
+_BLOCK = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 _LONGEST_ID = 120  # bytes; ids become names of files, which may have 255 with what is put around them
 
 
@@ -74,6 +76,44 @@ def read_manifest(
     if problems:
         raise _refusal(problems, errors, source)
     return good, errors
+
+
+def manifest_regions(
+    frame: pd.DataFrame, settings: CohortSettings, *, block: str, needs_roi: bool, source: object = ""
+) -> pd.DataFrame:
+    """Of every row of a manifest, whatever else is wrong with it: case_id, patient_id, image_path, roi (the region's name) and block.
+
+    block : the column whose values name the blocks of a patient's row. needs_roi : whether there must be a column ``roi``.
+    CohortError where a column is missing or a block's name cannot begin the name of a column.
+    """
+    raw = {str(name): _cells(frame[name]) for name in frame.columns}
+    columns = {**{ours: raw[theirs] for theirs, ours in PYRADIOMICS_HEADERS.items() if theirs in raw}, **raw}
+    empty = [""] * len(frame)
+    wanted = [*(["roi"] if needs_roi else []), *([block] if block != "modality" else [])]
+    for name in wanted:
+        if name not in columns:
+            raise CohortError(
+                f"the column {name!r} is missing, which patients of the workflow asks for.{nearest(name, raw)}",
+                hint="Add it, or change patients.", path=source,
+            )  # fmt: skip
+    values = columns.get(block, empty)
+    if block == "modality":
+        values = [MODALITIES.get(cell.upper(), "") if cell else settings.modality or "" for cell in values]
+    bad = sorted(
+        {cell for cell in values if not _BLOCK.fullmatch(cell) or "__" in cell} - ({""} if block == "modality" else set())
+    )
+    if bad:
+        raise CohortError(
+            f"the column {block!r} holds {_join(bad[:6])}, which cannot begin the name of a column.",
+            hint="Use letters, digits, '-', '+', '.' and single '_'; no cell may be empty.", path=source,
+        )  # fmt: skip
+    case_ids = columns.get("case_id", empty)
+    return pd.DataFrame(
+        {
+            "case_id": case_ids, "patient_id": columns.get("patient_id", case_ids), "image_path": columns.get("image_path", empty),
+            "roi": columns.get("roi", empty), "block": values,
+        }
+    )  # fmt: skip
 
 
 def make_cases(rows: pd.DataFrame, base: Path) -> tuple[Case, ...]:

@@ -7,48 +7,31 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
+from radpipe.core.intake_tables import DOCTOR_FINDINGS, INTAKE
+from radpipe.core.schema import Column, Schema, check_table, empty_table, json_schema, make_table
 
-from radpipe.errors import SchemaError
-
-_JSON_TYPES = {"string": "string", "int64": "integer", "float64": "number", "bool": "boolean"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """dtype : "string", "int64", "float64" or "bool". allowed : the values a string may take; empty means any."""
-
-    name: str
-    dtype: str
-    description: str
-    unit: str = ""
-    nullable: bool = False
-    allowed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Schema:
-    """key : the columns that together name a row once. extra : the dtype of further columns, or "" where none are allowed;
-    extra_named : what those further columns are."""
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    extra: str = ""
-    extra_named: str = ""
-
+__all__ = ["DOCTOR_FINDINGS", "SCHEMAS", "Column", "Schema", "check_table", "empty_table", "json_schema", "make_table"]
 
 _CASE = Column("case_id", "string", "the case's id in the manifest")
 _REPEAT = Column("repeat", "int64", "repeat of the cross-validation, from 0; -1 where the row holds for all repeats")
 _FOLD = Column("fold", "int64", "outer fold within the repeat, from 0; -1 where the row holds for all folds")
 ROLES = ("train", "selection", "test")
 MASK_SOURCES = ("given", "predicted")
-STAGES = ("cohort", "preprocess", "segment", "extract", "habitats", "select", "train", "evaluate", "compare", "report")
+STAGES = (
+    "cohort",
+    "preprocess",
+    "segment",
+    "extract",
+    "habitats",
+    "patients",
+    "select",
+    "train",
+    "evaluate",
+    "compare",
+    "report",
+)
 
 COHORT = Schema(
     "cohort",
@@ -157,6 +140,16 @@ FEATURE_DICTIONARY = Schema(
             nullable=True,
         ),
         Column("settings_key", "string", "first 16 digits of the SHA-256 of the extraction settings"),
+        Column(
+            "modality", "string", "block of a patient's row that the column belongs to; empty for a region's own", optional=True
+        ),
+        Column(
+            "aggregation",
+            "string",
+            "how a patient's value comes from the regions'; empty for a region's own",
+            allowed=("primary", "largest", "sum", "weighted_mean", ""),
+            optional=True,
+        ),
     ),
     ("name",),
 )
@@ -180,7 +173,8 @@ UNDEFINED = Schema(
             "reason",
             "string",
             "code: one-intensity, one-level, no-neighbours, no-difference, response-undefined, zero-divisor; of maps: flat-map, "
-            "map-undefined, map-no-neighbours; of habitats: habitat-absent, no-such-habitat, no-habitats",
+            "map-undefined, map-no-neighbours; of habitats: habitat-absent, no-such-habitat, no-habitats; of patients: block-missing, "
+            "no-primary, no-such-region, region-failed, several-primary, region-twice, several-images, not-of-this-region",
         ),
         Column("meaning", "string", "the reason in words"),
     ),
@@ -235,6 +229,46 @@ HABITAT_CHOICE = Schema(
         Column("chosen", "bool", "whether this number was taken"),
     ),
     ("repeat", "fold", "k"),
+)
+PATIENTS = Schema(
+    "patients",
+    "The patients as the models see them, one row each, where a workflow makes one row of several regions or modalities.",
+    (
+        Column("patient_id", "string", "the patient"),
+        Column("case_id", "string", "the region that stands for the patient: its image is seen, and predictions bear its id"),
+        Column("blocks", "string", "modalities with a value, separated by spaces, in the workflow's order"),
+        Column("regions", "int64", "regions that have a part in the row"),
+        Column("volume_ml", "float64", "of the regions of the first modality that have a part", "ml"),
+    ),
+    ("patient_id",),
+)
+PATIENT_REGIONS = Schema(
+    "patient_regions",
+    "Every region of those patients, and what part it has in the patient's row.",
+    (
+        _CASE,
+        Column("patient_id", "string", "the patient"),
+        Column("block", "string", "block of columns it belongs to: its modality, or what patients.block of the workflow names"),
+        Column("roi", "string", "the region's name; empty where the manifest gives none"),
+        Column(
+            "volume_ml",
+            "float64",
+            "voxels of the region times voxel volume; empty where it could not be measured",
+            "ml",
+            nullable=True,
+        ),
+        Column("used", "bool", "whether it has a part"),
+        Column("weight", "float64", "in the mean over regions; 1 in a sum and where one region is taken, 0 where it has no part"),
+    ),
+    ("case_id",),
+)
+PATIENT_FEATURES = Schema(
+    "patient_features",
+    "One row a patient; columns are named <block>__<imageType>_<class>_<Feature>, as PET__original_glcm_JointEntropy.",
+    (Column("patient_id", "string", "the patient"), Column("case_id", "string", "the region that stands for the patient")),
+    ("patient_id",),
+    extra="float64",
+    extra_named="features; see the feature dictionary",
 )
 MASK_AGREEMENT = Schema(
     "mask_agreement",
@@ -361,103 +395,11 @@ FAILURES = Schema(
 SCHEMAS = {
     schema.name: schema
     for schema in (
-        COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
+        *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
+        PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
         MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
     )
 }  # fmt: skip
-
-
-def empty_table(schema: Schema) -> pd.DataFrame:
-    """The table with its columns and no row."""
-    return pd.DataFrame({column.name: pd.Series(dtype=_pandas_dtype(column.dtype)) for column in schema.columns})
-
-
-def make_table(schema: Schema, rows: list[dict[str, Any]] | pd.DataFrame) -> pd.DataFrame:
-    """Rows -> the table in the schema's dtypes and column order, sorted by key (so that the same rows give the same bytes)."""
-    frame = pd.DataFrame(rows) if len(rows) else empty_table(schema)
-    named = [column.name for column in schema.columns]
-    missing = [name for name in named if name not in frame.columns]
-    if missing:
-        raise SchemaError(f"table {schema.name!r} lacks the columns {', '.join(missing)}.", hint="See data_schema/.")
-    frame = frame[[*named, *(name for name in frame.columns if name not in named)]].copy()
-    for column in schema.columns:
-        try:
-            _refuse_rounding(frame[column.name], column.dtype)
-            frame[column.name] = frame[column.name].astype(_pandas_dtype(column.dtype))
-        except (TypeError, ValueError) as error:
-            raise SchemaError(f"table {schema.name!r}, column {column.name!r}: not {column.dtype} ({error}).") from error
-    if schema.extra == "float64":
-        further = [name for name in frame.columns if name not in named]
-        frame = frame.astype(dict.fromkeys(further, "float64"))
-    check_table(frame, schema)
-    return frame.sort_values(list(schema.key), kind="stable", ignore_index=True)
-
-
-def _refuse_rounding(values: pd.Series, dtype: str) -> None:
-    """ValueError where pandas would make 1 of 1.5, or True of the text "False", without a word."""
-    if dtype == "int64" and pd.api.types.is_float_dtype(values.dtype) and not (values % 1 == 0).all():
-        raise ValueError(f"{values[values % 1 != 0].iloc[0]!r} is no whole number")
-    if dtype == "bool" and not values.isin([True, False]).all():
-        raise ValueError(f"{values[~values.isin([True, False])].iloc[0]!r} is neither true nor false")
-
-
-def check_table(frame: pd.DataFrame, schema: Schema, path: object = "") -> None:
-    """SchemaError that names table, column and the first offending row, or nothing."""
-
-    def refuse(problem: str, hint: str = "See data_schema/ for what the table must hold.") -> None:
-        raise SchemaError(f"table {schema.name!r}: {problem}", hint=hint, path=path)
-
-    for column in schema.columns:
-        if column.name not in frame.columns:
-            refuse(f"the column {column.name!r} ({column.description}) is missing.")
-        values = frame[column.name]
-        if str(values.dtype) != str(_pandas_dtype(column.dtype)):
-            refuse(f"the column {column.name!r} holds {values.dtype}, not {column.dtype}.")
-        if not column.nullable and values.isna().any():
-            refuse(f"the column {column.name!r} is empty in row {int(values.isna().to_numpy().argmax())}.")
-        if column.allowed and not values.isin(list(column.allowed)).all():
-            bad = values[~values.isin(list(column.allowed))].iloc[0]
-            refuse(f"the column {column.name!r} holds {bad!r}; allowed: {', '.join(column.allowed)}.")
-    named = {column.name for column in schema.columns}
-    further = [name for name in frame.columns if name not in named]
-    if further and not schema.extra:
-        refuse(f"unknown columns {', '.join(map(str, further))}.")
-    repeated = frame.duplicated(list(schema.key))
-    if repeated.any():
-        row = frame.loc[repeated, list(schema.key)].iloc[0].to_dict()
-        refuse(f"two rows have the key {row}.", hint="Every key may stand once.")
-
-
-def _pandas_dtype(dtype: str) -> Any:
-    return pd.StringDtype("pyarrow", na_value=float("nan")) if dtype == "string" else dtype
-
-
-def json_schema(schema: Schema) -> dict[str, Any]:
-    """JSON Schema (2020-12) of one row."""
-    properties = {}
-    for column in schema.columns:
-        entry: dict[str, Any] = {"description": column.description}
-        kind = _JSON_TYPES[column.dtype]
-        entry["type"] = [kind, "null"] if column.nullable else kind
-        if column.unit:
-            entry["unit"] = column.unit
-        if column.allowed:
-            entry["enum"] = list(column.allowed)
-        properties[column.name] = entry
-    further: Any = False
-    if schema.extra:
-        further = {"description": schema.extra_named}
-        if schema.extra == "float64":
-            further["type"] = ["number", "null"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": schema.name,
-        "description": f"{schema.description} One object is one row; key: {', '.join(schema.key)}.",
-        "type": "object",
-        "properties": properties,
-        "required": [column.name for column in schema.columns],
-        "additionalProperties": further,
-    }
 
 
 def write_schemas(folder: Path) -> None:

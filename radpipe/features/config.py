@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from radpipe.core.settings import Settings
 from radpipe.errors import ConfigError
-from radpipe.features.ibsi.parameters import IbsiParameters, parse_ibsi
 from radpipe.features.parameters import Parameters, parse_parameters
+
+if TYPE_CHECKING:
+    from radpipe.features.ibsi.parameters import IbsiParameters
 
 
 class FeatureSettings(Settings):
@@ -32,9 +34,11 @@ class FeatureSettings(Settings):
         if self.feature_set == "ibsi" and self.engine == "pyradiomics":
             raise ValueError("engine pyradiomics has no IBSI set; use engine: radpipe with feature_set: ibsi")
         if self.engine == "radpipe":
-            parse = parse_ibsi if self.feature_set == "ibsi" else parse_parameters
             try:
-                parse(self.params)
+                if self.feature_set == "ibsi":
+                    parse_ibsi(self.params)
+                else:
+                    parse_parameters(self.params)
             except ConfigError as error:
                 raise ValueError(f"params: {error.problem} {error.hint}") from error
         return self
@@ -65,3 +69,10 @@ def _parsed(params: str) -> Parameters:
 @lru_cache(maxsize=16)
 def _parsed_ibsi(params: str) -> IbsiParameters:
     return parse_ibsi(json.loads(params))
+
+
+def parse_ibsi(params: dict[str, Any]) -> IbsiParameters:
+    """The other set's models are made only where it is asked for: every process that starts would wait for them."""
+    from radpipe.features.ibsi import parameters
+
+    return parameters.parse_ibsi(params)

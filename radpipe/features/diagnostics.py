@@ -17,6 +17,7 @@ import numpy as np
 from radpipe import __version__
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
+from radpipe.features._kernels.binning import lay_out
 from radpipe.features._kernels.zones import zones
 from radpipe.features.loading import Loaded
 from radpipe.features.parameters import ImageSettings
@@ -155,12 +156,12 @@ def _pieces(part: BoolVolume) -> int:
     """Connected pieces, 26 neighbours."""
     if part.size == 1:
         return 1
-    flat = np.pad(part, 1).astype(np.int32).ravel()
+    flat, where = lay_out(np.ascontiguousarray(part).view(np.uint8), np.ones(np.count_nonzero(part), np.int32), 1)
     rows, columns = part.shape[1] + 2, part.shape[2] + 2
     angles = directions(part.shape, (1,), None, both=False)
     steps = angles @ np.array([rows * columns, columns, 1], np.int64)
     apart = np.abs(angles - angles[-1]).max(axis=1) > 1
-    return len(zones(flat, np.flatnonzero(flat), steps, steps[apart])[0])
+    return len(zones(flat, where, steps, steps[apart])[0])
 
 
 def _sha1(voxels: Volume) -> str:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from radpipe.features._kernels.cooccurrence import EPS
-from radpipe.typing import FloatArray, IntArray, Volume
+from radpipe.typing import IntArray, Volume
 
 _PIECE = 1 << 14  # stays in the processor's cache
 
@@ -57,7 +57,7 @@ def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float
     }
 
 
-def _sums(values: FloatArray, centre: float, shift: float) -> tuple[float, float, float, float, float]:
+def _sums(values: Volume, centre: float, shift: float) -> tuple[float, float, float, float, float]:
     """Over the values: |x - centre|, its square, cube and fourth power, and (x + shift)^2."""
     total = np.zeros(5)
     for start in range(0, values.size, _PIECE):
@@ -73,7 +73,7 @@ def _sums(values: FloatArray, centre: float, shift: float) -> tuple[float, float
     return absolute, second, third, fourth, energy
 
 
-def _sorted(intensities: Volume) -> FloatArray:
+def _sorted(intensities: Volume) -> Volume:
     """In an array of its own: float32 of whole numbers of up to 16 bits, each of which it holds exactly, else float64. numpy
     sorts them as whole numbers several times slower."""
     exact = intensities.dtype.itemsize <= 2 or intensities.dtype == np.float32
@@ -82,7 +82,7 @@ def _sorted(intensities: Volume) -> FloatArray:
     return ordered
 
 
-def percentile(ordered: FloatArray, share: float) -> float:
+def percentile(ordered: Volume, share: float) -> float:
     """Linear between the two nearest of the sorted values (Hyndman and Fan's type 7, doi:10.2307/2684934; numpy's default)."""
     place = (ordered.size - 1) * (share / 100.0)
     below = math.floor(place)

@@ -239,7 +239,7 @@ class Sampler:
         edge = np.flatnonzero(((places < self._reach) | (places >= self._shape - self._reach)).any(axis=1))
         if edge.size:
             at = places[edge, None, :] + self._corners[None]
-            beyond = ((at < 0) | (at > self._shape - 1)).any(axis=2)
+            beyond = np.any((at < 0) | (at > self._shape - 1), axis=2)
             result[edge] = np.where(beyond, 0, result[edge])
             if self._dtype.kind == "f":  # zeros make neighbours differ, or be alike, otherwise than what was sampled there
                 doubtful[edge[beyond.any(axis=1)]] = True

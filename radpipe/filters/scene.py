@@ -31,7 +31,7 @@ class Scene:
     mask: BoolVolume
     spacing_mm: tuple[float, float, float]
     recursive_pass: Callable[[FloatArray, FloatArray, int, int], NDArray[np.float32]] | None = None
-    periodic_pass: Callable[[FloatArray, FloatArray, int, int], FloatArray] | None = None
+    periodic_pass: Callable[[Volume, FloatArray, int, int], FloatArray] | None = None
 
     @cached_property
     def values(self) -> Volume:

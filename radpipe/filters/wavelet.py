@@ -178,7 +178,7 @@ class _Pass:
             response: Volume = pywt.swt(data, self.wavelet, level=1, axis=axis)[0][letter == "H"]
             return response[(slice(None),) * axis + (wanted,)]
         before, after = data.shape[:axis], data.shape[axis + 1 :]
-        lines = np.ascontiguousarray(data, kind).reshape(math.prod(before), data.shape[axis], math.prod(after))
+        lines: Volume = np.ascontiguousarray(data, kind).reshape(math.prod(before), data.shape[axis], math.prod(after))
         return compiled(lines, taps(self.wavelet.name, letter, kind), wanted.start, wanted.stop).reshape(
             *before, wanted.stop - wanted.start, *after
         )

@@ -21,6 +21,14 @@ class Unsound(Exception):
         self.hint = hint
 
 
+class NotFinite(Unsound):
+    """Voxels are NaN or infinite."""
+
+
+class CutOff(Unsound):
+    """Bytes are missing at the end."""
+
+
 @dataclass(frozen=True)
 class Declared:
     """shape : (x, y, z), as files write it. offset : byte where the voxels start, in the stream the header was read from.

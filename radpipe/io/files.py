@@ -65,6 +65,20 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
         raise cannot_read(path, error) from error
 
 
+def sha256_path(path: str | os.PathLike[str]) -> str:
+    """:func:`sha256_file`; of a folder (a DICOM series) that of its files' names and bytes, links left out."""
+    if not os.path.isdir(path):
+        return sha256_file(path)
+    whole = hashlib.sha256()
+    for root, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(root, name)
+            if file.is_file() and not file.is_symlink():
+                whole.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
 def cannot_read(path: str | os.PathLike[str], error: OSError, case_id: str = "") -> FileProblem:
     """What the system said about reading ``path``, as a FileProblem."""
     hints = {

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import gzip
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from radpipe.core.grid import Grid
-from radpipe.io.declared import WANTED, Declared, Unsound, check_shape, check_spacing
+from radpipe.io.declared import WANTED, CutOff, Declared, Unsound, check_shape, check_spacing
 from radpipe.io.files import atomic_write
-from radpipe.typing import Volume
+from radpipe.typing import FloatArray, Volume
 
 HEADER_BYTES = 348
 _FIRST_VOXEL = 352  # header, then four bytes that say whether extensions follow
@@ -41,6 +42,41 @@ _OTHER_TYPES = {
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 
 
+@dataclass(frozen=True)
+class Orientations:
+    """sform, qform : 4 x 4, voxel index (x, y, z) to LPS mm; None where the header's code says that there is none.
+    sform_code, qform_code : 1 scanner, 2 aligned to another image, 3 Talairach, 4 MNI, 5 another template; 0 none."""
+
+    sform: FloatArray | None
+    qform: FloatArray | None
+    sform_code: int
+    qform_code: int
+
+
+def orientations(stream: IO[bytes]) -> Orientations:
+    """Both orientations of the header at the start of ``stream``; Unsound where it is damaged."""
+    from scipy.spatial.transform import Rotation  # wanted here only
+
+    raw = stream.read(HEADER_BYTES)
+    if len(raw) < HEADER_BYTES:
+        raise CutOff(f"the file ends after {len(raw)} bytes, inside its own header (348 bytes).", "Copy or export it again.")
+    fields, _ = _fields(raw)
+    to_lps = np.diag([-1.0, -1.0, 1.0, 1.0])
+    sform = qform = None
+    if fields["sform_code"] > 0:
+        sform = to_lps @ np.vstack([fields["srow"].astype(float), [0, 0, 0, 1]])
+    if fields["qform_code"] > 0:
+        turn = fields["quatern"].astype(float)
+        spacing = fields["pixdim"][1:4].astype(float) * (1, 1, -1 if fields["pixdim"][0] < 0 else 1)
+        # Near a half turn the fourth part is lost in the rounding of float32; the reference library takes it for 0 there.
+        rest = 1.0 - float(np.sum(turn**2))
+        qform = np.eye(4)
+        qform[:3, :3] = Rotation.from_quat([*turn, np.sqrt(rest) if rest > 1e-7 else 0.0]).as_matrix() * spacing
+        qform[:3, 3] = fields["qoffset"]
+        qform = to_lps @ qform
+    return Orientations(sform, qform, int(fields["sform_code"]), int(fields["qform_code"]))
+
+
 def declared(stream: IO[bytes], *, vector: bool = False) -> Declared:
     """What the header at the start of ``stream`` promises; Unsound where it is damaged or promises what radpipe cannot use.
 
@@ -48,7 +84,7 @@ def declared(stream: IO[bytes], *, vector: bool = False) -> Declared:
     """
     raw = stream.read(HEADER_BYTES)
     if len(raw) < HEADER_BYTES:
-        raise Unsound(f"the file ends after {len(raw)} bytes, inside its own header (348 bytes).", "Copy or export it again.")
+        raise CutOff(f"the file ends after {len(raw)} bytes, inside its own header (348 bytes).", "Copy or export it again.")
     fields, order = _fields(raw)
     if bytes(fields["magic"]) == b"ni1":
         raise Unsound("this is the header of a .hdr/.img pair, not a whole NIfTI file.", "Convert the pair to one .nii.gz.")

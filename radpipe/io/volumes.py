@@ -1,4 +1,4 @@
-"""Volume files <-> Image and Mask: NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha).
+"""Volume files <-> Image and Mask: NIfTI (.nii, .nii.gz), NRRD (.nrrd), MetaImage (.mha). (DICOM series: :mod:`radpipe.io.dicom`.)
 
 ITK decodes, but only what was checked first: it reads a truncated file as zeros, turns NaN in NIfTI into zeros, and fills a
 MetaImage that it cannot unpack with whatever lay in memory, all without an error. So the header is judged here, the bytes are
@@ -22,9 +22,9 @@ import SimpleITK as sitk
 
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
-from radpipe.errors import EmptyRoiError, FileProblem
+from radpipe.errors import EmptyRoiError, FileProblem, RadpipeError
 from radpipe.io import metaimage, nifti, nrrd
-from radpipe.io.declared import Declared, Unsound
+from radpipe.io.declared import CutOff, Declared, NotFinite, Unsound
 from radpipe.io.files import cannot_read
 from radpipe.typing import Volume
 
@@ -94,8 +94,21 @@ def read_image(
 ) -> Image:
     """An image in the dtype it came in (scaled NIfTI: float). FileProblem where the file cannot be trusted; see the module.
 
+    A folder, or a file, of DICOM that holds one image series is read too: its unit is its own, and another one is refused.
     unit : "HU", "SUV" or "arbitrary"; files do not say. Memory: one volume; reading takes a second pass over the bytes.
     """
+    if is_dicom(path):
+        from radpipe.io.dicom.series import read_path  # here: NIfTI must not pay for pydicom
+
+        image = read_path(Path(path), case_id=case_id)
+        if unit not in ("arbitrary", image.unit):
+            raise FileProblem(
+                f"its values are {image.unit}, and {unit} is expected.",
+                hint="Correct the modality in the manifest, or the path.",
+                case_id=case_id,
+                path=path,
+            )
+        return image
     with _problems_of(path, case_id):
         grid, voxels = _read(Path(path), max_bytes)
         return Image(grid, voxels, unit)
@@ -143,8 +156,23 @@ def read_label_map(
     return LabelMap(grid, voxels, str(path))
 
 
+def read_label_layers(
+    path: str | os.PathLike[str], *, case_id: str = "", max_bytes: int = MAX_VOXEL_BYTES
+) -> tuple[LabelMap, ...]:
+    """All labels of a mask file, one map for each value that a voxel holds (one, unless regions overlap). Else as read_label_map."""
+    with _problems_of(path, case_id):
+        grid, voxels = _read(Path(path), max_bytes, vector=True)
+        _check_labels(voxels)
+    layers = [np.ascontiguousarray(voxels[..., layer]) for layer in range(voxels.shape[3])] if voxels.ndim == 4 else [voxels]
+    return tuple(LabelMap(grid, layer, str(path)) for layer in layers)
+
+
 def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
     """Grid and stored dtype, from the header alone: whether the voxels are all there is not looked at."""
+    if is_dicom(path):
+        from radpipe.io.dicom.series import read_path_header
+
+        return Header(*read_path_header(Path(path), case_id=case_id))
     with _problems_of(path, case_id):
         form = _format(Path(path))
         with _opened(Path(path), form) as stream:
@@ -152,6 +180,26 @@ def read_header(path: str | os.PathLike[str], *, case_id: str = "") -> Header:
         reader = _itk_reader(Path(path), form)
         _asked(reader.ReadImageInformation)
         return Header(_grid(reader, promised), promised.dtype.name)
+
+
+def read_orientations(path: str | os.PathLike[str], *, case_id: str = "") -> nifti.Orientations | None:
+    """Both orientations of a NIfTI header as they stand there, before ITK takes one of them; None for other formats."""
+    with _problems_of(path, case_id):
+        form = _format(Path(path))
+        if form.declared is not nifti.declared:
+            return None
+        with _opened(Path(path), form) as stream:
+            return nifti.orientations(stream)
+
+
+def reason(error: RadpipeError) -> str:
+    """Why a reader of this file refused: "missing", "cut-off", "not-finite" or "unreadable"."""
+    cause = error.__cause__
+    if isinstance(cause, FileNotFoundError | IsADirectoryError):
+        return "missing"
+    if isinstance(cause, CutOff | EOFError | gzip.BadGzipFile | zlib.error):
+        return "cut-off"
+    return "not-finite" if isinstance(cause, NotFinite) else "unreadable"
 
 
 def write_image(path: str | os.PathLike[str], image: Image) -> None:
@@ -214,6 +262,20 @@ def _gib(count: int) -> str:
     return f"{count / 2**30:.3g} GiB"
 
 
+def is_dicom(path: str | os.PathLike[str]) -> bool:
+    """A folder, or a file that says at byte 128 that it is DICOM; a name that says it is a volume is believed."""
+    name = str(path).lower()
+    if name.endswith(SUFFIXES) or "\0" in name:
+        return False
+    try:
+        if os.path.isdir(path):
+            return True
+        with open(path, "rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except (OSError, UnicodeEncodeError):
+        return False  # what is wrong with it is said where it is opened
+
+
 def _format(path: Path) -> _Format:
     try:
         name = str(path).encode("utf-8").decode().lower()
@@ -226,6 +288,8 @@ def _format(path: Path) -> _Format:
     for suffix, form in _FORMATS.items():
         if name.endswith(suffix):
             return form
+    if not path.exists():
+        raise FileNotFoundError(path)
     raise Unsound(
         f"radpipe does not read files named like this (it reads {', '.join(SUFFIXES)}).", "Convert the file to .nii.gz."
     )
@@ -268,7 +332,7 @@ def _check_bytes(stream: IO[bytes], promised: Declared) -> int:
             rest = block[whole:]
             not_finite += int(np.count_nonzero(~np.isfinite(np.frombuffer(block[:whole], promised.dtype))))
     if found < promised.data_bytes:
-        raise Unsound(
+        raise CutOff(
             f"the file is cut off: the header declares {promised.data_bytes} bytes of voxels and {found} are there.",
             "Copy or export the file again.",
         )
@@ -281,7 +345,7 @@ def _skip(stream: IO[bytes], count: int) -> None:
     while count > 0:
         piece = stream.read(min(count, _PIECE))
         if not piece:
-            raise Unsound("the file ends before its voxels begin.", "Copy or export the file again.")
+            raise CutOff("the file ends before its voxels begin.", "Copy or export the file again.")
         count -= len(piece)
 
 
@@ -314,8 +378,8 @@ def _inflated(stream: IO[bytes], packed_bytes: int | None) -> Iterator[bytes]:
         )
 
 
-def _not_finite(count: int, of: int) -> Unsound:
-    return Unsound(
+def _not_finite(count: int, of: int) -> NotFinite:
+    return NotFinite(
         f"{count} of {of} voxels are NaN or infinite.", "Repair the image: replace them, or export it again from its source."
     )
 

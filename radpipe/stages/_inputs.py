@@ -42,6 +42,9 @@ def fold_features(context: Context, sources: Sequence[Source] = ALL_SOURCES) -> 
     habitats could not be found is missing where they are asked for.
     """
     workflow = context.workflow
+    if workflow.patients is not None:
+        rows = context.read(tables.PATIENT_FEATURES)
+        return {ALL_FOLDS: rows.drop(columns="patient_id").set_index("case_id").sort_index()}
     roi = workflow.segmentation.masks
     wanted = [source for source in sources if source in workflow.sources]
     features = context.read(tables.FEATURES)
@@ -88,6 +91,9 @@ def clinical(context: Context, cohort: pd.DataFrame) -> dict[Fold, pd.DataFrame]
 def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataFrame]) -> dict[Fold, pd.DataFrame]:
     """Volume of the outline in use, ml. ConfigError where neither masks nor a column of the features table tell it."""
     workflow = context.workflow
+    if workflow.patients is not None:
+        patients = context.read(tables.PATIENTS)
+        return {ALL_FOLDS: patients.set_index("case_id")[["volume_ml"]].rename(columns={"volume_ml": VOLUME})}
     if not workflow.needs_images:
         for name in ("original_shape_MeshVolume", "original_shape_VoxelVolume"):
             if name in features[ALL_FOLDS].columns:

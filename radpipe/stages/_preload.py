@@ -22,8 +22,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-# light: what checking, preparing and extracting a case needs; about 1.3 CPU seconds. torch: what learning needs on
-# top, 2.5 more. monai: what segmentation and MONAI's networks need on top of that, 2.5 more.
+# intake: what reading an export needs. light: what checking, preparing and extracting a case needs; about 1.3 CPU seconds.
+# torch: what learning needs on top, 2.5 more. monai: what segmentation and MONAI's networks need on top of that, 2.5 more.
 LIGHT = (
     "numpy",
     "pandas",
@@ -56,7 +56,24 @@ MONAI = (
     "radpipe.segmentation.postprocess",
     "radpipe.segmentation.metrics",
 )
-KINDS: dict[str, tuple[str, ...]] = {"bare": (), "light": LIGHT, "torch": (*LIGHT, *TORCH), "monai": (*LIGHT, *TORCH, *MONAI)}
+INTAKE = (
+    "radpipe.stages.intake_work",
+    "radpipe.io.dicom.rtstruct",
+    "radpipe.io.dicom.seg",
+    "radpipe.io.dicom.series",
+    "radpipe.io.labelled",
+    "radpipe.preprocessing.resample",
+    "radpipe.report.overlay",
+)
+DOCTOR = ("numpy", "radpipe.stages.doctor_work")  # no kernels: a look at a cohort starts at once
+KINDS: dict[str, tuple[str, ...]] = {
+    "bare": (),
+    "doctor": DOCTOR,
+    "intake": INTAKE,
+    "light": LIGHT,
+    "torch": (*LIGHT, *TORCH),
+    "monai": (*LIGHT, *TORCH, *MONAI),
+}
 
 loaded = ""  # the kind that this process has loaded whole; a case asserts it
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from radpipe.core.registry import lookup, nearest
-from radpipe.errors import CohortError, RadpipeError
+from radpipe.errors import CohortError, FileProblem, RadpipeError
 from radpipe.features.registry import FAMILIES
 
 _RADPIPE = {"image": "image_path", "mask": "mask_path", "label": "label", "label_channel": "label_channel"}
@@ -18,7 +18,8 @@ _IDS = ("case_id", "ID", "Patient", "PatientID", "patient_id")
 @dataclass(frozen=True)
 class TableCase:
     """One row. case_id : for people; need not be unique. row : line of the file (1 where there is no file). image, mask :
-    paths that can be opened. label, label_channel : None for the settings' own. cells : the file's own columns, as written."""
+    paths that can be opened. label, label_channel : None for the settings' own. roi : the region of an RTSTRUCT or SEG file.
+    cells : the file's own columns, as written."""
 
     case_id: str
     row: int
@@ -27,6 +28,7 @@ class TableCase:
     label: int | None = None
     label_channel: int | None = None
     modality: str = ""
+    roi: str = ""
     cells: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,10 +68,29 @@ def read_cases(path: Path) -> TableCases:
     return TableCases(columns, tuple(cases), problems, named)
 
 
-def single_case(image: Path, mask: Path) -> TableCases:
-    """One image and its mask, named on the command line."""
-    cells = {"image_path": str(image), "mask_path": str(mask)}
-    return TableCases(tuple(cells), (TableCase(image.name, 1, image, mask, cells=cells),), {}, _RADPIPE)
+def single_case(image: Path, mask: Path, roi: str = "") -> TableCases:
+    """One image and its mask, named on the command line. roi : of a file with several regions; FileProblem, listing them, where a
+    mask of labels or of 3D Slicer's segments has none of that name or number."""
+    cells = {"image_path": str(image), "mask_path": str(mask)} | ({"roi": roi} if roi else {})
+    label, channel = _label_of(mask, roi) if roi else (None, None)
+    return TableCases(tuple(cells), (TableCase(image.name, 1, image, mask, label, channel, roi=roi, cells=cells),), {}, _RADPIPE)
+
+
+def _label_of(mask: Path, roi: str) -> tuple[int | None, int | None]:
+    """(label, label_channel) of the region; None for both where the mask is in DICOM and its reader looks for the name."""
+    from radpipe.io.volumes import is_dicom
+
+    if is_dicom(mask):
+        return None, None
+    from radpipe.io.labelled import pick, read_labelled
+
+    regions = read_labelled(mask)
+    found = pick(regions, roi, path=mask)
+    if len(found) > 1:
+        raise FileProblem(
+            f"{len(found)} regions fit {roi!r}: {', '.join(repr(region.name) for region in found)}.", hint="Name one.", path=mask
+        )
+    return found[0].value, found[0].layer if any(region.layer for region in regions) else None
 
 
 def _named(columns: tuple[str, ...], path: Path) -> dict[str, str]:
@@ -134,6 +155,7 @@ def _case(
         label=whole("label", 1),
         label_channel=whole("label_channel", 0),
         modality=cells.get("modality", "").upper(),
+        roi=cells.get("roi", ""),
         cells=cells,
     )
     if not faults:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from radpipe.cohort.build import read_manifest
+from radpipe.cohort.build import manifest_regions, read_manifest
 from radpipe.cohort.splits import draw_splits
 from radpipe.config import BUILTIN, Workflow
 from radpipe.core import tables
@@ -40,8 +40,11 @@ def manifest_path(workflow: Workflow) -> Path:
 def load_cases(workflow: Workflow) -> tuple[pd.DataFrame, list[RadpipeError]]:
     """The manifest's rows that hold together, and what is wrong with the others; no image is opened."""
     path = manifest_path(workflow)
+    table = read_text_table(path)
+    if workflow.patients is not None:
+        _regions(workflow, table, path)
     return read_manifest(
-        read_text_table(path),
+        table,
         workflow.cohort,
         base=path.parent,
         source=path,
@@ -49,6 +52,33 @@ def load_cases(workflow: Workflow) -> tuple[pd.DataFrame, list[RadpipeError]]:
         with_images=workflow.needs_images,
         default_label=_reading(workflow).label,
     )
+
+
+def load_regions(workflow: Workflow) -> pd.DataFrame:
+    """Whose every row of the manifest is, its region's name and its block of columns; for workflows with ``patients``."""
+    path = manifest_path(workflow)
+    return _regions(workflow, read_text_table(path), path)
+
+
+def _regions(workflow: Workflow, table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    patients = workflow.patients
+    if patients is None:
+        raise ValueError("the workflow makes no rows of patients")
+    found = manifest_regions(table, workflow.cohort, block=patients.block, needs_roi=patients.rule == "primary", source=path)
+    there = sorted(set(found["block"]) - {""})
+    for name in (*(patients.blocks or ()), *patients.params):
+        if name not in there:
+            raise CohortError(
+                f"no row of the manifest has {patients.block} {name!r}, which patients of the workflow names; there is {', '.join(there)}.",
+                hint="Correct the workflow or the manifest.", path=path,
+            )  # fmt: skip
+    return found
+
+
+def blocks_of(workflow: Workflow, regions: pd.DataFrame) -> list[str]:
+    """The blocks of a patient's row in their order. regions : of :func:`load_regions`."""
+    named = workflow.patients.blocks if workflow.patients is not None else None
+    return list(named) if named is not None else sorted(set(regions["block"]) - {""})
 
 
 def _reading(workflow: Workflow) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from radpipe.evaluation.agreement import icc_a1
 from radpipe.features.dictionary import feature_dictionary
 from radpipe.features.map_statistics import REASONS as OF_MAPS
 from radpipe.features.map_statistics import map_dictionary
+from radpipe.features.patient_rows import REASONS as OF_PATIENTS
 from radpipe.features.undefined import REASONS
 from radpipe.io.tables import read_text_table
 from radpipe.stages._parallel import MapResult, Task
-from radpipe.stages.cohort import case_payload
+from radpipe.stages.cohort import blocks_of, case_payload, load_regions
 from radpipe.stages.context import Context, StageResult, engine_version, failure
 from radpipe.stages.map_store import MAPS_FILE
 
@@ -58,8 +60,8 @@ def run(context: Context) -> StageResult:
     workflow = context.workflow
     regions = _regions(context)
     entering = sorted({region.case_id for region in regions.values()})
-    settings = workflow.features.model_dump(mode="json")
-    result = context.map(NAME, "radpipe.stages.work:extract_case", _tasks(context, regions, NAME, settings=settings))
+    settings = _settings_of(workflow)
+    result = context.map(NAME, "radpipe.stages.work:extract_case", _tasks(context, regions, NAME, settings))
     problems = list(result.failures)
     mapped: MapResult | None = None
     if workflow.maps is not None:
@@ -67,7 +69,9 @@ def run(context: Context) -> StageResult:
         own = workflow.maps.extraction(workflow.features).model_dump(mode="json")
         _announce_compiling(context)
         mapped = context.map(
-            "extract_maps", "radpipe.stages.work:map_region", _tasks(context, regions, "extract_maps", settings=own, **options)
+            "extract_maps",
+            "radpipe.stages.work:map_region",
+            _tasks(context, regions, "extract_maps", lambda case_id: own, **options),
         )
         problems += mapped.failures
 
@@ -91,6 +95,7 @@ def run(context: Context) -> StageResult:
             {**region.place, "feature": name, "value": values[name], "reason": code, "meaning": (REASONS | OF_MAPS)[code]}
             for name, code in why.items()
         ]
+    undefined += _not_asked(rows, workflow)
     features = context.write(tables.FEATURES, rows, csv=True)
     context.write(tables.FOLD_FEATURES, fold_rows)
     context.write(tables.FEATURE_DICTIONARY, _dictionary(workflow), csv=True)
@@ -118,14 +123,43 @@ def _regions(context: Context) -> dict[str, _Region]:
     return {region.task_id: region for region in found}
 
 
-def _tasks(context: Context, regions: dict[str, _Region], work: str, **settings: Any) -> list[Task]:
-    """One a region. settings : JSON values; they go into the payload and into the key."""
+def _settings_of(workflow: Workflow) -> Callable[[str], dict[str, Any]]:
+    """case -> the settings of its extraction; the same for all but where patients have parameters for their modalities."""
+    if workflow.patients is None or not workflow.patients.params:
+        settings = workflow.features.model_dump(mode="json")
+        return lambda case_id: settings
+    manifest = load_regions(workflow)
+    of_block = {block: workflow.features_of(block).model_dump(mode="json") for block in set(manifest["block"])}
+    block_of = dict(zip(manifest["case_id"], manifest["block"], strict=True))
+    return lambda case_id: of_block[block_of[case_id]]
+
+
+def _not_asked(rows: list[dict[str, Any]], workflow: Workflow) -> list[dict[str, Any]]:
+    """Why a region has no value of a feature that only another modality's settings ask for."""
+    if workflow.patients is None or not workflow.patients.params:
+        return []
+    names = dict.fromkeys(name for row in rows for name in row)
+    code = "not-of-this-region"
+    return [
+        {"repeat": -1, "fold": -1, "case_id": row["case_id"], "roi": row["roi"], "feature": name, "value": float("nan"), "reason": code,
+         "meaning": OF_PATIENTS[code]}
+        for row in rows
+        for name in names
+        if name not in row
+    ]  # fmt: skip
+
+
+def _tasks(
+    context: Context, regions: dict[str, _Region], work: str, settings_of: Callable[[str], dict[str, Any]], **options: Any
+) -> list[Task]:
+    """One a region. settings_of : case -> settings, which with the options go into the payload and the key; JSON values."""
     workflow = context.workflow
     by_id = {row["case_id"]: row for row in context.read(tables.COHORT).to_dict("records")}
     engine = engine_version("features", "filters", "io", "cohort")
     tasks = []
     for task_id, region in regions.items():
         row = by_id[region.case_id]
+        settings = {"settings": settings_of(region.case_id), **options}
         key = content_key(
             stage=work, engine=engine, image=row["image_sha256"], mask=region.mask_key, given=row["mask_sha256"], label=row["label"],
             modality=row["modality"], roi=region.roi, **settings,
@@ -148,11 +182,24 @@ def _announce_compiling(context: Context) -> None:
 
 
 def _dictionary(workflow: Workflow) -> list[dict[str, Any]]:
-    rows = feature_dictionary(workflow.features)
+    rows = _region_dictionary(workflow)
     if workflow.maps is not None and workflow.maps.statistics:
         base = feature_dictionary(workflow.maps.extraction(workflow.features))
         rows += map_dictionary(workflow.maps, base, workflow.maps.key(workflow.features))
     return rows
+
+
+def _region_dictionary(workflow: Workflow) -> list[dict[str, Any]]:
+    if workflow.patients is None or not workflow.patients.params:
+        return feature_dictionary(workflow.features)
+    # A column that modalities make with different settings has none of its own; the patients' columns have.
+    found: dict[str, dict[str, Any]] = {}
+    for block in blocks_of(workflow, load_regions(workflow)):
+        for row in feature_dictionary(workflow.features_of(block)):
+            known = found.setdefault(row["name"], row)
+            if known["settings_key"] != row["settings_key"]:
+                found[row["name"]] = {**known, "settings": "", "settings_key": "by-modality"}
+    return list(found.values())
 
 
 def _write_maps(context: Context, mapped: MapResult | None, regions: dict[str, _Region], lost: set[str]) -> None:

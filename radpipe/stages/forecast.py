@@ -43,6 +43,8 @@ def forecast(workflow: Workflow, out: Path, workers: int | None) -> str:
             lines.append(("extract", f"maps of {regions} regions", regions * CPU_SECONDS["maps"] / every))
             if workflow.maps.habitats is not None:
                 lines.append(("habitats", f"{folds} outer folds", folds * CPU_SECONDS["habitats"]))
+    if workflow.patients is not None:
+        lines.append(("patients", f"{rows['patient_id'].nunique()} rows of patients, rule {workflow.patients.rule}", 0.0))
     sets = {workflow.sources_of(model) for model in workflow.models.values() if model.inputs == "selected"}
     if sets:
         of_what = f", {len(sets)} sets of inputs" if len(sets) > 1 else ""

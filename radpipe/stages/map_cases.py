@@ -126,7 +126,7 @@ def map_all(
             key=content_key(stage=STAGE, run=run, row=case.row),
             payload={
                 "case_id": case.case_id, "row": case.row, "image_path": str(case.image), "mask_path": str(case.mask),
-                "label": case.label, "label_channel": case.label_channel, "modality": case.modality,
+                "label": case.label, "label_channel": case.label_channel, "modality": case.modality, "roi": case.roi,
                 "settings": settings.model_dump(mode="json"), "folder": str(folders[case.row]),
                 "layout": options.layout, "stride": options.stride, "threads": options.threads,
             },
@@ -157,7 +157,7 @@ def map_case(payload: dict[str, Any], workdir: Path) -> dict[str, Any]:
     """maps: one case in a worker's child; the maps are written into their own folder, not into ``workdir``."""
     case = TableCase(
         payload["case_id"], payload["row"], Path(payload["image_path"]), Path(payload["mask_path"]), payload["label"],
-        payload["label_channel"], payload["modality"],
+        payload["label_channel"], payload["modality"], payload["roi"],
     )  # fmt: skip
     options = MapOptions(payload["layout"], payload["stride"], payload["threads"])
     return write_maps(case, FeatureSettings.model_validate(payload["settings"]), Path(payload["folder"]), options)
@@ -226,20 +226,41 @@ def _tell_all(
 
 def _region_size(case: TableCase, settings: FeatureSettings) -> tuple[float, tuple[int, int, int]]:
     """(voxels of the region, size of the grid) as the maps will have them, near enough."""
-    from radpipe.io.volumes import read_label_map
+    from radpipe.io.volumes import is_dicom, read_label_map
     from radpipe.stages.measure import case_reading
+    from radpipe.stages.reading import read_pair
 
-    reading = case_reading(settings, case.label, case.label_channel)
-    labels = read_label_map(case.mask, label_channel=reading.label_channel, case_id=case.case_id)
-    voxels = float(labels.region(reading.label).voxels.sum())
-    spacing = settings.parameters.setting.resampledPixelSpacing
-    if reading.resamples and spacing is not None:
-        old = labels.grid.spacing_mm[::-1]
+    reading = case_reading(settings, case.label, case.label_channel, roi=case.roi, modality=case.modality)
+    if is_dicom(case.mask):
+        region = read_pair(case.image, case.mask, reading, case_id=case.case_id, diagnostics=False).mask
+    else:
+        labels = read_label_map(case.mask, label_channel=reading.label_channel, case_id=case.case_id)
+        region = labels.region(reading.label)
+    voxels, grid = float(region.voxels.sum()), region.grid
+    spacing = _new_spacing(settings, reading.resamples, grid.spacing_mm)
+    if spacing is not None:
         ratio = 1.0
-        for before, after in zip(old, spacing, strict=True):
+        for before, after in zip(grid.spacing_mm[::-1], spacing, strict=True):
             ratio *= before / after if after else 1.0
-        return voxels * ratio, labels.grid.shape
-    return voxels, labels.grid.shape
+        return voxels * ratio, grid.shape
+    return voxels, grid.shape
+
+
+def _new_spacing(
+    settings: FeatureSettings, resamples: bool, old_mm: tuple[float, float, float]
+) -> tuple[float, float, float] | None:
+    """(x, y, z) mm, of the grid the extraction resamples to; None where it does not. old_mm : (z, y, x)."""
+    if settings.feature_set == "ibsi":
+        own = settings.ibsi_parameters
+        if own.resample is None:
+            return None
+        z, y, x = own.resample.spacing_zyx(old_mm, own.dimension)
+        return x, y, z
+    spacing = settings.parameters.setting.resampledPixelSpacing
+    if not resamples or spacing is None:
+        return None
+    x, y, z = spacing
+    return x, y, z
 
 
 def maps_as_pyradiomics(

@@ -61,7 +61,7 @@ def read_here(case: TableCase, settings: FeatureSettings) -> MapCase:
     from radpipe.stages.measure import case_reading
     from radpipe.stages.reading import read_pair
 
-    reading = case_reading(settings, case.label, case.label_channel)
+    reading = case_reading(settings, case.label, case.label_channel, roi=case.roi, modality=case.modality)
     unit = UNITS.get(case.modality, "arbitrary")
     pair = read_pair(case.image, case.mask, reading, unit=unit, case_id=case.case_id, diagnostics=False)
     return MapCase(*needed_part(pair.image, pair.mask, settings), pair.image.grid)

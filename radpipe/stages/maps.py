@@ -19,7 +19,7 @@ import numpy as np
 
 from radpipe.errors import ConfigError, RadpipeError, RunError
 from radpipe.features.config import FeatureSettings
-from radpipe.io.files import sha256_file
+from radpipe.io.files import sha256_path
 from radpipe.io.map_folder import MapFolder, check_folder, is_complete
 from radpipe.io.maps import FORMATS
 from radpipe.stages.cases import TableCase
@@ -134,10 +134,11 @@ def case_key(case: TableCase, settings: FeatureSettings, options: MapOptions) ->
 
     about = {
         "made_by": f"radpipe {__version__}",
-        "image_sha256": sha256_file(case.image),
-        "mask_sha256": sha256_file(case.mask),
+        "image_sha256": sha256_path(case.image),
+        "mask_sha256": sha256_path(case.mask),
         "label": case.label,
         "label_channel": case.label_channel,
+        **({"roi": case.roi} if case.roi else {}),
         "stride": options.stride,
         "block": BLOCK,
         "settings": _finite(settings.model_dump(mode="json")),

@@ -5,6 +5,7 @@ No pandas, no Dask, no torch: a single case is done in about a second.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _SETTINGS = "diagnostics_Configuration_Settings"
 def measure_case(payload: Payload, folder: Path | None = None) -> dict[str, Any]:
     """tabulate: features, undefined and diagnostics of one region (JSON values).
 
-    payload : case_id, image_path, mask_path, label and label_channel (None for the settings' own), modality, settings,
+    payload : case_id, image_path, mask_path, label and label_channel (None for the settings' own), roi, modality, settings,
     threads, first_channel (of a file that holds several masks, take the first where nobody says which). Errors are those of
     the reader and of :func:`radpipe.features.extract.extract`, with the case's id.
     """
@@ -27,8 +28,9 @@ def measure_case(payload: Payload, folder: Path | None = None) -> dict[str, Any]
 
     settings = FeatureSettings.model_validate(payload["settings"])
     reading = case_reading(
-        settings, payload["label"], payload["label_channel"], first_channel=payload.get("first_channel", False)
-    )
+        settings, payload["label"], payload["label_channel"], first_channel=payload.get("first_channel", False),
+        roi=payload.get("roi", ""), modality=payload["modality"],
+    )  # fmt: skip
     pair = read_pair(
         Path(payload["image_path"]), Path(payload["mask_path"]), reading, unit=UNITS.get(payload["modality"], "arbitrary"),
         case_id=payload["case_id"],
@@ -41,11 +43,12 @@ def measure_case(payload: Payload, folder: Path | None = None) -> dict[str, Any]
 
 
 def case_reading(
-    settings: FeatureSettings, label: int | None, label_channel: int | None, *, first_channel: bool = False
-) -> Reading:
+    settings: FeatureSettings, label: int | None, label_channel: int | None, *, first_channel: bool = False, roi: str = "",
+    modality: str = "",
+) -> Reading:  # fmt: skip
     """How a case is read: as the settings say, and then as the case itself does."""
     params = settings.params if settings.feature_set == "pyradiomics" else {}
-    reading = reading_of(params).of_case(label, label_channel)
+    reading = replace(reading_of(params).of_case(label, label_channel), roi=roi, modality=modality)
     return reading.of_case(None, 0) if first_channel and reading.label_channel is None else reading
 
 

@@ -1,4 +1,4 @@
-"""10. report: the tables -> one page that a clinician can read."""
+"""11. report: the tables -> one page that a clinician can read."""
 
 from __future__ import annotations
 
@@ -50,6 +50,9 @@ def run(context: Context) -> StageResult:
     if context.unchanged(NAME, key):
         return StageResult(NAME, note="nothing has changed")
     loaded = {name: read_table(path, tables.SCHEMAS[name]) for name, path in found.items()}
+    if workflow.patients is not None:  # the page speaks of those who were learnt from and tested: one region stands for a patient
+        standing = set(loaded["patients"]["case_id"])
+        loaded |= {name: loaded[name][loaded[name]["case_id"].isin(standing)] for name in ("cohort", "splits")}
     inputs = ReportInputs(
         name=workflow.name,
         title=workflow.title or workflow.name,

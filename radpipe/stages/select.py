@@ -1,4 +1,4 @@
-"""6. select: the inputs of the network, chosen by decision trees inside each training part."""
+"""7. select: the inputs of the network, chosen by decision trees inside each training part."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from radpipe.errors import RadpipeError, RunError
 from radpipe.features.config import FeatureSettings
-from radpipe.io.files import cannot_write, sha256_file
+from radpipe.io.files import cannot_write, sha256_file, sha256_path
 from radpipe.io.rows import check_suffix, write_rows
 from radpipe.stages.cases import TableCase, TableCases
 
@@ -121,7 +121,9 @@ def measure_all(
             problems[case.row] = wrong.about(case_id=case.case_id)
             continue
         payload = _payload(case, dumped, first_channel)
-        parts = {name: payload[name] for name in ("label", "label_channel", "modality", "settings")}
+        parts = {name: payload[name] for name in ("label", "label_channel", "modality", "settings")} | (
+            {"roi": case.roi} if case.roi else {}
+        )
         key = _key(engine=engine, image=digests[case.image], mask=digests[case.mask], **parts)
         tasks.append(Task(task_id=str(case.row), key=key, payload=payload, case_id=case.case_id, path=str(case.mask)))
     with Store(store_folder) as store, pool:
@@ -146,16 +148,16 @@ def _payload(case: TableCase, settings: dict[str, Any], first_channel: bool) -> 
     return {
         "case_id": case.case_id, "image_path": str(case.image), "mask_path": str(case.mask), "label": case.label,
         "label_channel": case.label_channel, "modality": case.modality, "settings": settings,
-        "first_channel": first_channel,
+        "first_channel": first_channel, "roi": case.roi,
     }  # fmt: skip
 
 
 def _digests(paths: Iterable[Path], threads: int) -> tuple[dict[Path, str], dict[Path, RadpipeError]]:
-    """SHA-256 of every file, each read once. Threads, because hashing releases the interpreter."""
+    """SHA-256 of every file or folder, each read once. Threads, because hashing releases the interpreter."""
 
     def digest(path: Path) -> str | RadpipeError:
         try:
-            return sha256_file(path)
+            return sha256_path(path)
         except RadpipeError as error:
             return error
 

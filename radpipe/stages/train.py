@@ -1,4 +1,4 @@
-"""7. train: every model on every outer fold, features and images alike, into one table of predictions."""
+"""8. train: every model on every outer fold, features and images alike, into one table of predictions."""
 
 from __future__ import annotations
 

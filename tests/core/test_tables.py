@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import jsonschema
@@ -60,7 +61,9 @@ def test_a_row_of_every_table_validates_and_a_wrong_one_does_not(name: str) -> N
     (row,) = json.loads(table.to_json(orient="records"))
     validator.validate(row)
     for column in schema.columns:
-        assert not validator.is_valid({key: value for key, value in row.items() if key != column.name}), "a missing column"
+        assert validator.is_valid({key: value for key, value in row.items() if key != column.name}) is column.optional, (
+            "a missing column"
+        )
         wrong = 5 if column.dtype == "string" else "text"
         assert not validator.is_valid(row | {column.name: wrong}), "a wrong type"
         assert validator.is_valid(row | {column.name: None}) is column.nullable
@@ -132,3 +135,38 @@ def test_a_value_that_pandas_would_change_without_a_word_is_refused(column: str,
     }
     with pytest.raises(SchemaError, match=column):
         make_table(SELECTION, [{**row, column: value}])
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("ingest", "radpipe.intake.ingest_table:ITEM_COLUMNS"),
+        ("ingest_regions", "radpipe.intake.ingest_table:REGION_COLUMNS"),
+        ("ingest_files", "radpipe.intake.ingest_table:FILE_COLUMNS"),
+        ("ingest_failures", "radpipe.intake.ingest_table:FAILURE_COLUMNS"),
+        ("rois", "radpipe.intake.region_names:CENSUS_COLUMNS"),
+        ("doctor_geometry", "radpipe.stages.doctor:_GEOMETRY"),
+        ("doctor_regions", "radpipe.stages.doctor:_REGIONS"),
+        ("doctor_overlaps", "radpipe.stages.doctor:_OVERLAPS"),
+        ("doctor_repairs", "radpipe.stages.doctor:_REPAIRS"),
+        ("doctor_discretisation", "radpipe.intake.discretisation_advice:COLUMNS"),
+    ],
+)
+def test_tables_of_the_intake_have_the_columns_that_are_written(name: str, written: str) -> None:
+    module, _, attribute = written.partition(":")
+    assert tuple(column.name for column in SCHEMAS[name].columns) == tuple(getattr(import_module(module), attribute))
+
+
+def test_what_reads_a_manifest_asks_for_the_columns_of_its_schema() -> None:
+    """A column that the schema requires is missed by the reader, and one that it does not require is not."""
+    from radpipe.cohort.build import read_manifest
+    from radpipe.cohort.config import CohortSettings
+    from radpipe.errors import CohortError
+
+    settings = CohortSettings(manifest="m.csv", outcome="y", modality="CT")
+    schema = SCHEMAS["manifest"]
+    whole = pd.DataFrame({column.name: ["1", "2"] for column in schema.columns} | {"y": ["0", "1"]}, dtype="string")
+    for column in schema.columns:
+        with pytest.raises(CohortError) as refused:  # the files do not exist, at the latest
+            read_manifest(whole.drop(columns=column.name), settings, base=Path("/nowhere"), source=Path("m.csv"))
+        assert (f"the column {column.name!r} is missing" in str(refused.value)) is not column.optional
