@@ -86,18 +86,18 @@ class MapPlan:
         return int(np.prod(self.source.layout)) * (np.dtype(np.int32).itemsize + np.dtype(np.float64).itemsize)
 
 
-def refuse_large_window(box: Box, radius: int, planes: Iterable[tuple[int, ...]] = ((0, 1, 2),)) -> None:
+def refuse_large_window(box: Box, radius: int, planes: Iterable[tuple[int, ...]], key: str) -> None:
     """EmptyRoiError where the window is longer than the region's box along every axis: no place would differ from another.
 
-    planes : the axes that windows extend along, of every kind of window that is used.
+    planes : the axes that windows extend along, of every kind of window that is used. key : what the setting is called.
     """
     side = 2 * radius + 1
     z, y, x = (s.stop - s.start for s in box)
     if any(all(side > (z, y, x)[axis] for axis in axes) for axes in planes):
         raise EmptyRoiError(
-            f"a window of {side} voxels (kernelRadius {radius}) is larger than the region, whose box has "
+            f"a window of {side} voxels ({key} {radius}) is larger than the region, whose box has "
             f"{x} x {y} x {z} voxels (x, y, z): its map would say no more than one number.",
-            hint="Use a smaller kernelRadius, resample to smaller voxels, or extract one row of features.",
+            hint=f"Use a smaller {key}, resample to smaller voxels, or extract one row of features.",
         )
 
 

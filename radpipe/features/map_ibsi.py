@@ -93,7 +93,7 @@ def plan_ibsi_maps(
     radius = parameters.kernel_radius
     extent: Triple = (0 if parameters.dimension == "2D" else radius, radius, radius)
     box = bounding_box(prepared.intensity)
-    refuse_large_window(box, radius, [tuple(axis for axis in range(3) if extent[axis])])
+    refuse_large_window(box, radius, [tuple(axis for axis in range(3) if extent[axis])], "kernel_radius")
     centres = centres_of(prepared.intensity, box, stride, phase)
     shape: Triple = tuple(prepared.voxels.shape)
     shift, grid = placed(whole, _grid(image.grid, prepared))

@@ -156,7 +156,7 @@ def plan_maps(
         block = voxel.voxelBatch if voxel.voxelBatch is not None and voxel.voxelBatch > 0 else BLOCK
     loaded = load(image, mask, parameters.setting)
     box = bounding_box(loaded.inside)
-    refuse_large_window(box, voxel.kernelRadius, _planes(parameters))
+    refuse_large_window(box, voxel.kernelRadius, _planes(parameters), "kernelRadius")
     centres = centres_of(loaded.inside, box, stride, phase)
     outer = padded(box, loaded.grid.shape, voxel.kernelRadius)
     shift, grid = placed(grid or image.grid, loaded.grid)

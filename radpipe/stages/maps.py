@@ -201,7 +201,7 @@ def refuse_too_large(needed: int, folder: Path) -> None:
     free = free_bytes(folder)
     if needed - there + _SLACK > free:
         raise RunError(
-            f"the maps would take up to {size(needed)} and the disk has {size(free)} free.",
+            f"the maps would take up to {size(needed)}, the disk has {size(free)} free, and {size(_SLACK)} of it are to stay free.",
             hint="Name a folder on a larger disk, take fewer features or image types, or a larger --stride.",
             path=folder,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,27 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(RunError, match="may not be written"), MapFolder(tmp_path / "out", "k", "nrrd"):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_who_may_not_write_is_told_before_anything_is_read(tmp_path: Path, mode: int) -> None:
+    """As nobody; with 0o700 the folder cannot even be looked into."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(mode)
+    try:
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setuid(65534)
+                check_folder(folder / "new" / "maps", "k")
+            except RunError as error:
+                os._exit(7 if "may not be written to" in error.problem else 1)
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    finally:
+        folder.rmdir()
 
 
 def test_formats_are_named_once() -> None:
