@@ -161,7 +161,11 @@ UNDEFINED = Schema(
         _FOLD,
         _CASE,
         Column("roi", "string", "which outline the value came from", allowed=MASK_SOURCES),
-        Column("feature", "string", "column of the features table"),
+        Column(
+            "feature",
+            "string",
+            "column of the features table; habitat_4_* with no case_id: all columns of a habitat that the fold has not, of all cases",
+        ),
         Column(
             "value", "float64", "what stands there: nothing, or the value that the definition sets by convention", nullable=True
         ),

@@ -7,7 +7,6 @@ import numpy as np
 from radpipe.core.grid import Grid, grid_differences
 from radpipe.core.image import Mask
 from radpipe.errors import EmptyRoiError, GeometryError
-from radpipe.features.region import bounding_box
 
 TOLERANCE = 1e-4
 """Of a voxel: above the rounding of float32 headers, and far below anything that moves a feature."""
@@ -45,6 +44,8 @@ def on_image_grid(image: Grid, mask: Mask, *, correct: bool = False, tolerance: 
 
 def refuse_outside(image: Grid, mask: Mask) -> None:
     """GeometryError unless the region's box, to its outer edges, lies inside the image."""
+    from radpipe.features.region import bounding_box  # with it come the kernels, which who only reads can do without
+
     box = bounding_box(mask.voxels)
     corners = np.array([[side.start - 0.5 for side in box], [side.stop - 0.5 for side in box]])
     matrix = np.asarray(image.direction).reshape(3, 3) * np.asarray(image.spacing_mm[::-1])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from radpipe.features.map_windows import measured
-from radpipe.features.maps import MapPlan
+from radpipe.features.map_frame import MapPlan
 
 SAMPLE = 256
 _PACKED_PER_S, _SUMMED_PER_S = 100e6, 1e9  # bytes, on a core of a 2-core x86-64 machine
@@ -34,10 +33,10 @@ def estimate(plan: MapPlan, *, threads: int = 1, sample: int = SAMPLE) -> Estima
     n = len(plan.centres)
     computing = 0.0
     if windows is not None:
-        measured(windows, plan.parameters, slice(0, 1))
+        plan.source.measured(windows, slice(0, 1))
         few = slice(0, n, max(1, n // sample))
         began = time.perf_counter()
-        measured(windows, plan.parameters, few)
+        plan.source.measured(windows, few)
         computing = (time.perf_counter() - began) / len(range(n)[few]) * n
     responses = len(plan.responses)
     kept = kept_bytes(len(plan.columns), n, plan.grid.shape)

@@ -14,7 +14,7 @@ from radpipe.features._kernels._jit import LevelArray
 from radpipe.features.cells import distance_mm
 from radpipe.features.images import SHAPES
 from radpipe.features.parameters import Parameters, TextureSettings
-from radpipe.features.region import Levels, Region, bin_edges, directions, discretise
+from radpipe.features.region import Levels, Region, bin_edges, digitised, directions, laid_out
 from radpipe.filters.scene import Scene
 from radpipe.typing import FloatArray, IntArray, Volume
 
@@ -89,8 +89,18 @@ class Windows:
         bordered = np.pad(inside, far)
         z, y, x = bordered.shape
         flat = np.ascontiguousarray(bordered).ravel()
-        where = np.flatnonzero(flat).astype(np.int64)
+        where = np.flatnonzero(flat).astype(np.int32)
         return Levels(flat, (z, y, x), where, self.levels.n_levels, inside.shape, self.levels.spacing_mm)
+
+    @cached_property
+    def touching(self) -> IntArray:
+        """(k, 3) offsets of distance 1 that point forward in memory."""
+        return self.offsets((1,), both=False)
+
+    @cached_property
+    def neighbours(self) -> IntArray:
+        """(k, 3) offsets of the distances asked for, both ways."""
+        return self.offsets(self.own.distances, both=True)
 
     def offsets(self, distances: tuple[int, ...], *, both: bool) -> IntArray:
         """(k, 3) that fit into a window, in PyRadiomics' order; EmptyRoiError where the image itself has none."""
@@ -113,13 +123,13 @@ def prepared(
     RadpipeError: too many grey levels."""
     region = Region(values, scene.mask, scene.spacing_mm)
     try:
-        levels = discretise(region, bin_edges(values, own.binWidth, own.binCount), border)
-        ordered = levels
+        grey = digitised(values, bin_edges(values, own.binWidth, own.binCount))
+        levels = ordered = laid_out(region, grey, border)
         if values.dtype.kind == "f" and values.dtype.itemsize < 8:
             wide = values.astype(np.float64)
-            ordered = discretise(Region(wide, scene.mask, scene.spacing_mm), bin_edges(wide, own.binWidth, own.binCount), border)
-            if np.array_equal(ordered.flat, levels.flat):
-                ordered = levels
+            other = digitised(wide, bin_edges(wide, own.binWidth, own.binCount))
+            if not np.array_equal(grey, other):
+                ordered = laid_out(region, other, border)
     except RadpipeError as error:
         if prefix == "original":
             raise
@@ -143,15 +153,20 @@ def measured(windows: Windows, parameters: Parameters, part: slice) -> FloatArra
     """(features, centres) of a run of the centres: the wanted features of every family, in order."""
     places = np.ascontiguousarray(windows.places[part])
     wanted = families_of(parameters)
+    rows = np.empty((sum(map(len, wanted.values())), places.size))
     found: dict[str, Found] = {}
-    for family in wanted:
+    start = 0
+    for family, names in wanted.items():
         if family not in found:
             found |= _FAMILIES[family](windows, places, wanted)
-    rows = []
-    for family, names in wanted.items():
         known, values = found[family]
-        rows.append(values[:, [known.index(name) for name in names]].T)
-    return np.concatenate(rows)
+        own = rows[start : start + len(names)]
+        if names == known[: len(names)]:
+            own[:] = values[:, : len(names)].T
+        else:
+            own[:] = values[:, [known.index(name) for name in names]].T
+        start += len(names)
+    return rows
 
 
 # What each family's kernel is called with.
@@ -162,10 +177,10 @@ Wanted = Mapping[str, tuple[str, ...]]
 
 
 def _first_order(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
-    from radpipe.features._kernels.window_firstorder import NAMES, window_firstorder
+    from radpipe.features._kernels.window_firstorder import ALSO, NAMES, window_firstorder
 
     levels = windows.ordered
-    out = np.empty((places.size, len(NAMES)))
+    out = np.empty((places.size, len(NAMES) + len(ALSO)))
     volume = float(np.prod(levels.spacing_mm))
     shift = float(windows.own.voxelArrayShift)
     window_firstorder(windows.values, levels.flat, places, windows.steps, levels.n_levels, shift, volume, out)
@@ -183,7 +198,7 @@ def _pairs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Foun
     if own.weightingNorm is None:
         window_glcm(
             levels.flat, places, windows.steps, first, second, starts, levels.n_levels, own.symmetricalGLCM, with_mcc,
-            windows.single_level, True, out,
+            windows.single_level, True, True, out,
         )  # fmt: skip
         return {"glcm": (NAMES, out)}
     angles = windows.pairs[0]
@@ -202,38 +217,50 @@ def _pairs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Foun
 
 
 def _runs(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
-    from radpipe.features._kernels.window_runs import NAMES, window_runs
+    from radpipe.features._kernels.window_runs import NAMES, ORDER, window_runs
 
     levels, norm = windows.levels, windows.own.weightingNorm
-    offsets = windows.offsets((1,), both=False)
+    offsets = windows.touching
     weights = np.zeros(0)
     if norm is not None:
         weights = np.ones(len(offsets)) if norm == "no_weighting" else distance_mm(offsets, levels.spacing_mm, norm)
     out = np.empty((places.size, len(NAMES)))
-    window_runs(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, weights, out)
+    window_runs(
+        levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, norm is not None, weights, False, ORDER, out
+    )
     return {"glrlm": (NAMES, out)}
 
 
 def _zones(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
-    from radpipe.features._kernels.window_zones import NAMES, window_zones
+    from radpipe.features._kernels.window_zones import NAMES, ORDER, window_zones
 
     levels = windows.levels
     out = np.empty((places.size, len(NAMES)))
-    offsets = windows.offsets((1,), both=False)
-    window_zones(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, out)
+    offsets = windows.touching
+    window_zones(levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, ORDER, out)
     return {"glszm": (NAMES, out)}
 
 
 def _around(windows: Windows, places: IntArray, wanted: Wanted) -> dict[str, Found]:
     """GLDM and NGTDM, from the same neighbours."""
-    from radpipe.features._kernels.window_neighbourhood import GLDM_NAMES, NGTDM_NAMES, window_neighbourhood
+    from radpipe.features._kernels.window_neighbourhood import GLDM_NAMES, GLDM_ORDER, NGTDM_NAMES, window_neighbourhood
 
     levels = windows.levels
     gldm = np.empty((places.size if "gldm" in wanted else 0, len(GLDM_NAMES)))
     ngtdm = np.empty((places.size if "ngtdm" in wanted else 0, len(NGTDM_NAMES)))
-    offsets = windows.offsets(windows.own.distances, both=True)
+    offsets = windows.neighbours
     window_neighbourhood(
-        levels.flat, places, windows.shape, windows.extent, levels.n_levels, offsets, windows.own.gldm_a, gldm, ngtdm
+        levels.flat,
+        places,
+        windows.shape,
+        windows.extent,
+        levels.n_levels,
+        offsets,
+        windows.own.gldm_a,
+        GLDM_ORDER,
+        True,
+        gldm,
+        ngtdm,
     )
     return {"gldm": (GLDM_NAMES, gldm), "ngtdm": (NGTDM_NAMES, ngtdm)}
 

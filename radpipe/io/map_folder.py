@@ -8,6 +8,7 @@ temporary name and renamed, so that a killed process leaves nothing that could b
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -196,10 +197,14 @@ class MapFolder:
 
 
 def check_folder(path: Path, key: str) -> None:
-    """RunError where maps of that key may not be written into the folder; one that is not there yet may be made."""
-    if path.exists() and not path.is_dir():
-        raise RunError("this is a file; maps are written into a folder.", hint="Name a folder.", path=path)
+    """RunError where maps of that key may not be written into the folder; one that is not there yet may be made. Asked before
+    anything is read or computed."""
     try:
+        if path.exists() and not path.is_dir():
+            raise RunError("this is a file; maps are written into a folder.", hint="Name a folder.", path=path)
+        there = next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "Permission denied")
         names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     except OSError as error:
         raise cannot_write(path, error) from error

@@ -152,7 +152,10 @@ class ZarrMaps:
                 hint="pip install zarr; or use --format nrrd.",
             ) from error
         self.folder = folder
-        self._chunks = tuple(min(a, b) for a, b in zip(_CHUNK, grid.shape, strict=True))
+        z, y, x = (min(a, b) for a, b in zip(_CHUNK, grid.shape, strict=True))
+        self._chunks = (z, y, x)
+        self._initial = np.float32(initial)
+        self._codec = Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE)
         try:
             if not (folder / "0" / ".zarray").is_file():
                 # The array comes last: where it is, everything before it is, too.
@@ -160,20 +163,44 @@ class ZarrMaps:
                 # Blosc with Zstandard is what OME-Zarr's own tools write.
                 group.create_array(
                     "0", shape=(len(columns), *grid.shape), chunks=(1, *self._chunks), dtype="<f4", fill_value=float(initial),
-                    compressors=Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE),
-                    chunk_key_encoding={"name": "v2", "separator": "/"},
+                    compressors=self._codec, chunk_key_encoding={"name": "v2", "separator": "/"},
                 )  # fmt: skip
-            self._array = zarr.open_group(str(folder), mode="r+", zarr_format=2)["0"]
         except OSError as error:
             raise cannot_write(folder, error) from error
 
     def write(self, channel: int, voxels: Volume, box: Box) -> None:
-        """The map of one channel; voxels : (z, y, x) of ``box``."""
+        """The map of one channel; voxels : (z, y, x) of ``box``. From several threads at once, of different channels.
+
+        Chunk by chunk, the bytes that the zarr package writes: its own way holds every chunk of a map several times over.
+        """
+        own = self.folder / "0" / str(channel)
         try:
-            shutil.rmtree(self.folder / "0" / str(channel), ignore_errors=True)  # what a killed process left behind
-            self._array[(channel, *box)] = voxels.astype("<f4", copy=False)
+            shutil.rmtree(own, ignore_errors=True)  # what a killed process left behind
+            for number in np.ndindex(*(-(-side.stop // size) for side, size in zip(box, self._chunks, strict=True))):
+                chunk = self._chunk(number, voxels, box)
+                if chunk is None:
+                    continue
+                path = own.joinpath(*map(str, number))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self._codec.encode(chunk))
         except OSError as error:
             raise cannot_write(self.folder, error) from error
+
+    def _chunk(self, number: tuple[int, ...], voxels: Volume, box: Box) -> Volume | None:
+        """A chunk as it is stored; None where it holds nothing but the initial value."""
+        there, here = [], []
+        for k, size, side in zip(number, self._chunks, box, strict=True):
+            low, high = max(k * size, side.start), min((k + 1) * size, side.stop)
+            if low >= high:
+                return None
+            there.append(slice(low - side.start, high - side.start))
+            here.append(slice(low - k * size, high - k * size))
+        part = voxels[tuple(there)]
+        if (part == self._initial).all() or (np.isnan(self._initial) and np.isnan(part).all()):
+            return None
+        chunk: Volume = np.full(self._chunks, self._initial, "<f4")
+        chunk[tuple(here)] = part
+        return chunk
 
     def files(self, channel: int) -> list[Path]:
         """Of one channel, sorted."""

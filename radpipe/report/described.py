@@ -161,6 +161,7 @@ def _spread(values: pd.Series) -> dict[str, float | None]:
 def unmeasured_summary(inputs: ReportInputs) -> list[dict[str, Any]]:
     """Feature values that are no measurement, by reason: how many values, of how many features and cases; the most first."""
     table = inputs.table("undefined")
+    table = table[table["case_id"] != ""] if len(table) else table  # of whole folds: the habitats' section says so
     if table.empty:
         return []
     rows = [

@@ -8,6 +8,7 @@ from radpipe.errors import ConfigError
 from radpipe.evaluation.sample_size import riley
 from radpipe.report import described, performance, words
 from radpipe.report.inputs import ReportInputs
+from radpipe.report.map_habitats import habitat_summary
 from radpipe.report.words import finite, number, plural
 
 
@@ -57,6 +58,7 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "cohort": cohort,
         "overlays": described.overlay_summary(inputs.overlays),
         "maps": described.map_summary(inputs),
+        "habitats": _habitats(inputs),
         "segmentation": segmentation,
         "agreement": described.agreement_summary(inputs),
         "selections": selections,
@@ -97,6 +99,11 @@ def _question(inputs: ReportInputs, models: list[dict[str, Any]], outcome: str) 
         which = f"Which predicts {outcome} better: {a['what']} ({a['label']}), or {b['what']} ({b['label']})?"
         return f"{which} And do images add anything beyond what is known without them?"
     return f"How well do these models predict {outcome}, and do images add anything beyond what is known without them?"
+
+
+def _habitats(inputs: ReportInputs) -> dict[str, Any] | None:
+    settings = (inputs.settings.get("maps") or {}).get("habitats")
+    return habitat_summary(inputs.table("habitat_choice"), float(settings["agreement"])) if settings else None
 
 
 def _baseline(models: list[dict[str, Any]]) -> dict[str, float] | None:

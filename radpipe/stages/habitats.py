@@ -95,18 +95,25 @@ def _of_fold(regions: pd.DataFrame, place: Place) -> dict[str, dict[str, Any]]:
 def _features(
     found: dict[Place, StoredResult], columns: list[str], roi: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of FOLD_FEATURES with every column, and of UNDEFINED for those without a value."""
+    """Rows of FOLD_FEATURES with every column, and of UNDEFINED for those without a value.
+
+    A habitat that a fold has not is missing in every case and column there, which one row says: case "", feature "habitat_4_*".
+    """
     rows, undefined = [], []
+    most = max((len(stored.row["shares"]) for stored in found.values()), default=0)
     for (repeat, fold), stored in found.items():
+        for number in range(len(stored.row["shares"]) + 1, most + 1):
+            key = {"repeat": repeat, "fold": fold, "case_id": "", "roi": roi}
+            undefined.append({**key, **_reason(f"{PREFIX}{number}_*", "no-such-habitat")})
         for case_id, own in stored.row["cases"].items():
             key = {"repeat": repeat, "fold": fold, "case_id": case_id, "roi": roi}
             rows.append({**key, **{name: own["features"].get(name, float("nan")) for name in columns}})
-            why = {name: "no-such-habitat" for name in columns if name not in own["features"]} | own["undefined"]
-            undefined += [
-                {**key, "feature": name, "value": float("nan"), "reason": code, "meaning": REASONS[code]}
-                for name, code in why.items()
-            ]
+            undefined += [{**key, **_reason(name, code)} for name, code in own["undefined"].items()]
     return rows, undefined
+
+
+def _reason(feature: str, code: str) -> dict[str, Any]:
+    return {"feature": feature, "value": float("nan"), "reason": code, "meaning": REASONS[code]}
 
 
 def _add(context: Context, rows: list[dict[str, Any]], undefined: list[dict[str, Any]], dictionary: list[dict[str, Any]]) -> None:

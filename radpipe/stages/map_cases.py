@@ -18,6 +18,7 @@ from radpipe.io.map_folder import check_folder, is_complete
 from radpipe.io.maps import write_map
 from radpipe.stages._child import classify
 from radpipe.stages.cases import TableCase, TableCases
+from radpipe.stages.map_reading import read_case
 from radpipe.stages.maps import (
     MapOptions,
     Say,
@@ -29,14 +30,11 @@ from radpipe.stages.maps import (
     maps_of,
     memory,
     plan_case,
-    read_case,
     refuse_too_large,
     size,
     summary,
     write_maps,
 )
-from radpipe.stages.measure import case_reading
-from radpipe.stages.reading import read_pair
 from radpipe.stages.tabulate import Limits, Measured, failure_of
 
 if TYPE_CHECKING:
@@ -229,6 +227,8 @@ def _tell_all(
 def _region_size(case: TableCase, settings: FeatureSettings) -> tuple[float, tuple[int, int, int]]:
     """(voxels of the region, size of the grid) as the maps will have them, near enough."""
     from radpipe.io.volumes import is_dicom, read_label_map
+    from radpipe.stages.measure import case_reading
+    from radpipe.stages.reading import read_pair
 
     reading = case_reading(settings, case.label, case.label_channel, roi=case.roi, modality=case.modality)
     if is_dicom(case.mask):
@@ -237,20 +237,39 @@ def _region_size(case: TableCase, settings: FeatureSettings) -> tuple[float, tup
         labels = read_label_map(case.mask, label_channel=reading.label_channel, case_id=case.case_id)
         region = labels.region(reading.label)
     voxels, grid = float(region.voxels.sum()), region.grid
-    spacing = settings.parameters.setting.resampledPixelSpacing
-    if reading.resamples and spacing is not None:
-        old = grid.spacing_mm[::-1]
+    spacing = _new_spacing(settings, reading.resamples, grid.spacing_mm)
+    if spacing is not None:
         ratio = 1.0
-        for before, after in zip(old, spacing, strict=True):
+        for before, after in zip(grid.spacing_mm[::-1], spacing, strict=True):
             ratio *= before / after if after else 1.0
         return voxels * ratio, grid.shape
     return voxels, grid.shape
+
+
+def _new_spacing(
+    settings: FeatureSettings, resamples: bool, old_mm: tuple[float, float, float]
+) -> tuple[float, float, float] | None:
+    """(x, y, z) mm, of the grid the extraction resamples to; None where it does not. old_mm : (z, y, x)."""
+    if settings.feature_set == "ibsi":
+        own = settings.ibsi_parameters
+        if own.resample is None:
+            return None
+        z, y, x = own.resample.spacing_zyx(old_mm, own.dimension)
+        return x, y, z
+    spacing = settings.parameters.setting.resampledPixelSpacing
+    if not resamples or spacing is None:
+        return None
+    x, y, z = spacing
+    return x, y, z
 
 
 def maps_as_pyradiomics(
     cases: TableCases, settings: FeatureSettings, out: Path, *, threads: int = 1, rerun: str = ""
 ) -> list[Measured]:
     """Case-<number>_<feature>.nrrd in ``out``, as PyRadiomics writes them; the features of a case are the paths of its maps."""
+    from radpipe.stages.measure import case_reading
+    from radpipe.stages.reading import read_pair
+
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

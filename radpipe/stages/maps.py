@@ -17,20 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from radpipe.core.image import UNITS
 from radpipe.errors import ConfigError, RadpipeError, RunError
 from radpipe.features.config import FeatureSettings
 from radpipe.io.files import sha256_path
 from radpipe.io.map_folder import MapFolder, check_folder, is_complete
 from radpipe.io.maps import FORMATS
 from radpipe.stages.cases import TableCase
-from radpipe.stages.measure import case_reading, whole_diagnostics
-from radpipe.stages.reading import Pair, read_pair
+from radpipe.stages.map_reading import MapCase, read_case
 
 if TYPE_CHECKING:
     from radpipe.features.map_estimate import Estimate
-    from radpipe.features.maps import MapPlan
+    from radpipe.features.map_frame import MapPlan
     from radpipe.stages._progress import Progress
+    from radpipe.stages.reading import Pair
 
 STAGE = "maps"
 BLOCK = 4096  # of the store; part of what a resumed run finds, so no setting changes it
@@ -122,16 +121,10 @@ def _columns(plan: MapPlan, response: int) -> tuple[str, ...]:
     return plan.columns[response * plan.features : (response + 1) * plan.features]
 
 
-def plan_case(pair: Pair, settings: FeatureSettings, stride: int) -> MapPlan:
+def plan_case(case: MapCase, settings: FeatureSettings, stride: int) -> MapPlan:
     from radpipe.features.maps import plan_maps
 
-    return plan_maps(pair.image, pair.mask, settings, stride=stride, block=BLOCK)
-
-
-def read_case(case: TableCase, settings: FeatureSettings) -> Pair:
-    reading = case_reading(settings, case.label, case.label_channel, roi=case.roi, modality=case.modality)
-    unit = UNITS.get(case.modality, "arbitrary")
-    return read_pair(case.image, case.mask, reading, unit=unit, case_id=case.case_id, diagnostics=False)
+    return plan_maps(case.image, case.mask, settings, stride=stride, block=BLOCK, grid=case.grid)
 
 
 def case_key(case: TableCase, settings: FeatureSettings, options: MapOptions) -> tuple[str, dict[str, Any]]:
@@ -168,7 +161,7 @@ def _engine() -> str:
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     sources = [source for room in _ROOMS for source in sorted((package / room).rglob("*.py"))]
-    for source in [*sources, Path(__file__), Path(__file__).with_name("reading.py")]:
+    for source in [*sources, Path(__file__), *(Path(__file__).with_name(name) for name in ("map_reading.py", "reading.py"))]:
         digest.update(str(source.relative_to(package)).encode() + b"\0" + source.read_bytes() + b"\0")
     for library in _LIBRARIES:
         digest.update(f"{library}={metadata.version(library)};".encode())
@@ -188,11 +181,13 @@ def _tell(plan: MapPlan, options: MapOptions, folder: Path, say: Say) -> None:
     from radpipe.features.map_estimate import estimate
 
     what = estimate(plan, threads=options.threads)
-    side = 2 * plan.parameters.voxel.kernelRadius + 1
+    z, y, x = plan.window
     say(
-        f"{len(plan.columns)} maps at {len(plan.centres):,} voxels, each from a window of {side} x {side} x {side}"
+        f"{len(plan.columns)} maps at {len(plan.centres):,} voxels, each from a window of {x} x {y} x {z}"
         + (f", on {len(plan.responses)} images" if len(plan.responses) > 1 else "")
     )
+    for note in plan.notes:
+        say(note)
     say(
         f"expected: {duration(what.seconds)} on {counted(options.threads, 'thread')}, {memory(what)} of memory, at most "
         f"{size(what.disk_bytes)} on the disk ({size(free_bytes(folder))} free)"
@@ -206,7 +201,7 @@ def refuse_too_large(needed: int, folder: Path) -> None:
     free = free_bytes(folder)
     if needed - there + _SLACK > free:
         raise RunError(
-            f"the maps would take up to {size(needed)} and the disk has {size(free)} free.",
+            f"the maps would take up to {size(needed)}, the disk has {size(free)} free, and {size(_SLACK)} of it are to stay free.",
             hint="Name a folder on a larger disk, take fewer features or image types, or a larger --stride.",
             path=folder,
         )
@@ -259,6 +254,7 @@ def maps_of(pair: Pair, settings: FeatureSettings, own: dict[str, Any], *, threa
     from radpipe.features import diagnostics
     from radpipe.features.loading import load
     from radpipe.features.maps import extract_maps
+    from radpipe.stages.measure import whole_diagnostics
 
     maps = extract_maps(pair.image, pair.mask, settings, threads=threads, dtype=np.float64)
     found: dict[str, Any] = {}

@@ -103,7 +103,6 @@ def _matched(image: Image, labels: LabelMap, reading: Reading, mask_path: Path, 
 
 def matched(image: Image, labels: LabelMap, reading: Reading, *, diagnostics: bool = True) -> Pair:
     """The labels' region on the image's grid; see :func:`read_pair`."""
-    from radpipe.features.diagnostics import of_corrected_mask, of_mask_file
     from radpipe.features.grids import on_image_grid, refuse_outside
 
     given = labels.region(reading.label)
@@ -113,7 +112,11 @@ def matched(image: Image, labels: LabelMap, reading: Reading, *, diagnostics: bo
         mask, corrected = given, False
     else:
         mask, corrected = on_image_grid(image.grid, given, correct=reading.correct_mask, tolerance=reading.tolerance)
-    found = of_mask_file(labels.voxels, labels.grid, given.voxels) if diagnostics else {}
-    if diagnostics and corrected:
+    if not diagnostics:
+        return Pair(image, mask)
+    from radpipe.features.diagnostics import of_corrected_mask, of_mask_file
+
+    found = of_mask_file(labels.voxels, labels.grid, given.voxels)
+    if corrected:
         found |= of_corrected_mask(image, mask)
     return Pair(image, mask, found)

@@ -56,7 +56,10 @@ def test_a_table_with_a_bad_case(lesions, few: Path, radpipe, tmp_path: Path) ->
         (["a_image.nii.gz", "a_mask.nii.gz", "-m", "voxel", "-o", "."], "holds other files"),
         (["a_image.nii.gz", "a_mask.nii.gz", "--stride", "2"], "--format and --stride are of feature maps"),
         (["a_image.nii.gz", "a_mask.nii.gz", "-m", "voxel", "-o", "x", "--format", "dicom"], "Invalid value for '--format'"),
-        (["a_image.nii.gz", "a_mask.nii.gz", "-m", "voxel", "-o", "x", "--feature-set", "ibsi"], "the IBSI set has none"),
+        (
+            ["a_image.nii.gz", "a_mask.nii.gz", "-m", "voxel", "-o", "x", "--feature-set", "ibsi", "-s", "families:[morph, dzm]"],
+            "none of the families asked for has maps",
+        ),
         (["a_image.nii.gz", "a_mask.nii.gz", "-m", "voxel", "-o", "x", "-s", "kernelRadius:0"], "kernelRadius"),
         (["a_image.nii.gz", "a_mask.nii.gz", "-m", "voxel", "-o", "x", "-s", "kernelRadius:6"], "1 to 5 voxels"),
         (["a_image.nii.gz", "a_mask.nii.gz", "-m", "voxel", "-o", "x", "-s", "kernelradius:2"], "Did you mean 'kernelRadius'"),

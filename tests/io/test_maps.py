@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,23 @@ def test_a_zarr_store_is_ome_ngff_and_read_by_zarr(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[box], voxels)
 
 
+@pytest.mark.parametrize("initial", [0.0, -5.0, np.nan])
+def test_a_zarr_store_has_the_bytes_that_the_zarr_package_writes(tmp_path: Path, initial: float) -> None:
+    zarr = pytest.importorskip("zarr")
+    grid = Grid((70, 130, 90), (1.0, 1.0, 1.0))
+    box = (slice(10, 50), slice(40, 120), slice(26, 90))
+    voxels = np.random.default_rng(1).random((40, 80, 64)).astype(np.float32)
+    voxels[:25, :40] = initial
+    ours, theirs = (ZarrMaps(tmp_path / name, grid, ["a", "b"], initial, {}) for name in ("ours", "theirs"))
+    ours.write(1, voxels, box)
+    zarr.open_group(str(theirs.folder), mode="r+", zarr_format=2)["0"][(1, *box)] = voxels
+    found = [
+        {str(path.relative_to(store.folder)): path.read_bytes() for path in sorted(store.folder.rglob("*")) if path.is_file()}
+        for store in (ours, theirs)
+    ]
+    assert found[0] == found[1] and len(found[0]) > 8
+
+
 def test_without_zarr_the_format_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "zarr", None)
     with pytest.raises(ConfigError, match="format zarr needs the package zarr"):
@@ -223,6 +241,27 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(RunError, match="may not be written"), MapFolder(tmp_path / "out", "k", "nrrd"):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_who_may_not_write_is_told_before_anything_is_read(tmp_path: Path, mode: int) -> None:
+    """As nobody; with 0o700 the folder cannot even be looked into."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(mode)
+    try:
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setuid(65534)
+                check_folder(folder / "new" / "maps", "k")
+            except RunError as error:
+                os._exit(7 if "may not be written to" in error.problem else 1)
+            finally:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    finally:
+        folder.rmdir()
 
 
 def test_formats_are_named_once() -> None:

@@ -203,7 +203,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
     tmp_path: Path, case: TableCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maps.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10 * 2**20})())
-    with pytest.raises(RunError, match=r"the maps would take up to .* KB and the disk has 10\.5 MB free"):
+    with pytest.raises(RunError, match=r"the maps would take up to .* KB, the disk has 10\.5 MB free, and 52.4 MB of it are to stay free"):
         write_maps(case, FeatureSettings(params=FEW), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -273,3 +273,35 @@ def test_a_table_that_does_not_fit_is_refused_before_the_first_case(
     with pytest.raises(RunError, match="the disk has"):
         map_cases.map_all(read_cases(table), FeatureSettings(params=FEW), tmp_path / "out", MapOptions(), scheduler="processes")
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix in (".nrrd", ".json")]
+
+
+@pytest.mark.parametrize(
+    ("feature_set", "params", "ratio"),
+    [
+        ("pyradiomics", {"setting": {"resampledPixelSpacing": [3, 4, 0]}}, (1.5 / 3) * (2 / 4)),
+        ("ibsi", {"resample": {"spacing_mm": [3, 4, 6]}}, (1.5 / 3) * (2 / 4) * (3 / 6)),
+        ("ibsi", {"dimension": "2D", "resample": {"spacing_mm": [3, 4]}}, (1.5 / 3) * (2 / 4)),
+        ("ibsi", {}, 1.0),
+    ],
+)
+def test_a_region_s_size_is_that_of_the_grid_its_maps_lie_on(
+    case: TableCase, feature_set: str, params: dict[str, Any], ratio: float
+) -> None:
+    inside = sitk.GetArrayFromImage(sitk.ReadImage(str(case.mask))).sum()
+    voxels, _ = map_cases._region_size(case, FeatureSettings(feature_set=feature_set, params=params))
+    assert voxels == pytest.approx(inside * ratio)
+
+
+def test_maps_of_the_ibsi_set_are_written_by_its_names(tmp_path: Path, case: TableCase) -> None:
+    settings = FeatureSettings(feature_set="ibsi", params={"families": ["stat", "dzm"], "init_value": -1.0})
+    said: list[str] = []
+    progress = Progress(quiet=True)
+    progress.say = said.append  # type: ignore[method-assign]
+    done = write_maps(case, settings, tmp_path / "maps", MapOptions(), progress)
+    assert done["maps"] == 18 and any("no maps of dzm (its distances are" in line for line in said)
+    image = sitk.GetArrayFromImage(sitk.ReadImage(str(case.image)))
+    found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "maps" / "original_stat_MaximumIntensity.nrrd")))
+    inside = sitk.GetArrayFromImage(sitk.ReadImage(str(case.mask))) > 0
+    centre = np.argwhere(inside)[inside.sum() // 2]
+    window = tuple(slice(place - 1, place + 2) for place in centre)
+    assert found[tuple(centre)] == image[window][inside[window]].max() and (found[~inside] == -1).all()

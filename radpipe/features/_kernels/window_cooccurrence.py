@@ -11,6 +11,7 @@ import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
 from radpipe.features._kernels.cooccurrence import EPS
+from radpipe.features._kernels.window_cells import bits_of_one_more
 from radpipe.features._kernels.window_eigenvalue import MOST_STEPS, apart, largest_left, start_weights
 
 NAMES = (
@@ -78,6 +79,7 @@ def window_glcm(
     with_mcc: bool,
     single_level: bool,
     all_directions_needed: bool,
+    flat_counts: bool,
     out: FloatArray,
 ) -> None:
     """out[k] : the features in the order of NAMES in the window around centres[k], mean over the directions that have a pair there.
@@ -85,13 +87,14 @@ def window_glcm(
     flat : int32, bordered levels, 0 outside. centres : flat places. window : (voxels,), the window's voxels as steps in ``flat``.
     first, second, starts : from :func:`window_pairs`. n_levels : Ng of the whole region, the highest level.
     all_directions_needed : JointAverage is NaN where a direction has no pair, as in PyRadiomics (its other features leave such a
-    direction out). single_level : whether the whole region is of one level; MCC is 1 then. with_mcc : MCC is NaN otherwise. NaN
-    where no two voxels of a window are a pair.
+    direction out). single_level : whether the whole region is of one level; MCC is 1 then. with_mcc : MCC is NaN otherwise. flat_counts :
+    whether a direction whose pairs are all of one level has a Correlation (1) and an Imc1 (0), as with PyRadiomics; where not, it is
+    left out of those two. NaN where no two voxels of a window are a pair.
     """
     most = 2
     for direction in range(starts.size - 1):
         most = max(most, 2 * (starts[direction + 1] - starts[direction]) + 2)
-    bits = bits_of_one_more(most)
+    bits = bits_of_one_more(int(most))
     of_difference = shares_of_difference(n_levels)
     distinct = min(window.size, n_levels)
     rank_of = np.full(n_levels + 1, -1, np.int32)
@@ -119,6 +122,7 @@ def window_glcm(
         found = ranks(flat, centres[k], window, rank_of, rank, level)
         acc[:] = 0.0
         used = 0
+        varying = 0
         for direction in range(starts.size - 1):
             here = first[starts[direction] : starts[direction + 1]]
             there = second[starts[direction] : starts[direction + 1]]
@@ -143,6 +147,7 @@ def window_glcm(
                 continue
             used += 1
             varied = add_direction(n, symmetric, level, found, joint, whole, parts, acc)
+            varying += varied
             edges = put_back(here, there, rank, level, found, symmetric, joint, sums, differences, edge_a, edge_b, strength)
             if with_mcc and varied:
                 acc[19] += _correlation(
@@ -156,22 +161,13 @@ def window_glcm(
             out[k, 14] = acc[14] / acc[24]  # Imc2, over the directions where it is a number
             if all_directions_needed and used < starts.size - 1:
                 out[k, 16] = np.nan
+            if not flat_counts:
+                out[k, 5] = (acc[5] - (used - varying)) / varying
+                out[k, 13] = acc[13] / varying
         if not with_mcc:
             out[k, 19] = np.nan
         elif single_level:
             out[k, 19] = 1.0
-
-
-@kernel
-def bits_of_one_more(n: int) -> FloatArray:
-    """(k + 1) log2(k + 1) - k log2(k) for k below n: what one more of a kind adds to an entropy's sum."""
-    bits = np.empty(n)
-    before = 0.0
-    for k in range(n):
-        now = (k + 1.0) * np.log2(k + 1.0)
-        bits[k] = now - before
-        before = now
-    return bits
 
 
 @kernel

@@ -12,6 +12,8 @@ NAMES = (
     "Mean", "Median", "Minimum", "Range", "RobustMeanAbsoluteDeviation", "RootMeanSquared", "Skewness", "TotalEnergy",
     "Uniformity", "Variance", "StandardDeviation",
 )  # fmt: skip
+ALSO = ("25Percentile", "75Percentile", "MedianAbsoluteDeviation")
+"""What the IBSI set needs besides."""
 
 
 @kernel
@@ -25,7 +27,7 @@ def window_firstorder(
     voxel_volume_mm3: float,
     out: FloatArray,
 ) -> None:
-    """out (centres, 19) : the features of :data:`NAMES` of the window around every centre; NaN where nothing is in it.
+    """out (centres, 22) : the features of :data:`NAMES` and :data:`ALSO` of the window around every centre; NaN where nothing is in it.
 
     values, flat : intensities and grey levels of one bordered box, flattened; level 0 is outside and not looked at. window : flat
     offsets of the window's voxels from its centre (:func:`~radpipe.features._kernels.window_cells.window_places`).
@@ -94,12 +96,18 @@ def window_firstorder(
         out[row, 1] = ninetieth
         out[row, 2] = energy
         out[row, 3] = np.log2(n) - entropy / n - kinds * EPS_BITS
-        out[row, 4] = _percentile(inside, int(n), 0.75) - _percentile(inside, int(n), 0.25)
+        first_quarter = _percentile(inside, int(n), 0.25)
+        third_quarter = _percentile(inside, int(n), 0.75)
+        median = (inside[(n - 1) // 2] + inside[n // 2]) / 2.0
+        from_median = 0.0
+        for k in range(n):
+            from_median += abs(inside[k] - median)
+        out[row, 4] = third_quarter - first_quarter
         out[row, 5] = 0.0 if flat_window else m4 / n / (m2 * m2)
         out[row, 6] = high
         out[row, 7] = deviation / n
         out[row, 8] = mean
-        out[row, 9] = (inside[(n - 1) // 2] + inside[n // 2]) / 2.0
+        out[row, 9] = median
         out[row, 10] = low
         out[row, 11] = high - low
         out[row, 12] = robust / (last - first)
@@ -109,6 +117,58 @@ def window_firstorder(
         out[row, 16] = squares / (n * n)
         out[row, 17] = m2
         out[row, 18] = np.sqrt(m2)
+        out[row, 19] = first_quarter
+        out[row, 20] = third_quarter
+        out[row, 21] = from_median / n
+
+
+@kernel
+def window_histogram(flat: LevelArray, centres: IntArray, window: IntArray, n_levels: int, out: FloatArray) -> None:
+    """out (centres, 5) : of the histogram of levels 1 .. highest in the window around every centre: its mode (of several commonest
+    levels the one closest to the mean, the lower of two as close), the greatest gradient and its level, the least and its level
+    (the first of several). NaN where nothing is in the window; gradients of a histogram of one bin are NaN.
+
+    A gradient is half the difference of the neighbouring counts, at the ends the difference to the one neighbour.
+    """
+    counts = np.zeros(n_levels + 2, np.int64)
+    for row in range(centres.size):
+        n = total = highest = most = 0
+        for step in window:
+            level = int(flat[np.uint64(centres[row] + step)])
+            counts[np.uint64(level)] += level != 0
+            n += level != 0
+            total += level
+            highest = max(highest, level)
+            most = max(most, int(counts[np.uint64(level)]))
+        if n == 0:
+            out[row] = np.nan
+            continue
+        mean = total / n
+        mode = 0
+        nearest = np.inf
+        for step in window:
+            level = int(flat[np.uint64(centres[row] + step)])
+            if counts[np.uint64(level)] == most:
+                far = abs(level - mean)
+                if far < nearest or (far == nearest and level < mode):
+                    nearest = far
+                    mode = level
+        out[row, 0] = mode
+        for f in range(1, 5):
+            out[row, f] = np.nan
+        if highest > 1:
+            for level in range(1, highest + 1):
+                below = counts[max(level - 1, 1)]
+                above = counts[min(level + 1, highest)]
+                gradient = float(above - below) * (0.5 if 1 < level < highest else 1.0)
+                if level == 1 or gradient > out[row, 1]:
+                    out[row, 1] = gradient
+                    out[row, 2] = level
+                if level == 1 or gradient < out[row, 3]:
+                    out[row, 3] = gradient
+                    out[row, 4] = level
+        for step in window:
+            counts[np.uint64(flat[np.uint64(centres[row] + step)])] = 0
 
 
 @kernel

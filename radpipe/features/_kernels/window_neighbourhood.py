@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.window_cells import level_size, numbered, times_log, window_places
+from radpipe.features._kernels.window_cells import bits_of_one_more, inverse_squares, level_size, numbered, window_places
 
 GLDM_NAMES = (
     "DependenceEntropy", "DependenceNonUniformity", "DependenceNonUniformityNormalized", "DependenceVariance",
@@ -14,7 +14,7 @@ GLDM_NAMES = (
     "SmallDependenceEmphasis", "SmallDependenceHighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis",
 )  # fmt: skip
 NGTDM_NAMES = ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength")
-_GLDM_ORDER = np.array((9, 4, 5, 8, 2, 7, 11, 1, 15, 14, 10, 0, 13, 12))  # where each stands in level_size's sixteen
+GLDM_ORDER = np.array((9, 4, 5, 8, 2, 7, 11, 1, 15, 14, 10, 0, 13, 12))  # where each stands in level_size's
 
 
 @kernel
@@ -26,14 +26,19 @@ def window_neighbourhood(
     n_levels: int,
     offsets: IntArray,
     alpha: int,
+    order: IntArray,
+    lonely: bool,
     gldm: FloatArray,
     ngtdm: FloatArray,
 ) -> None:
-    """gldm (centres, 14), ngtdm (centres, 5) : the features of :data:`GLDM_NAMES` and :data:`NGTDM_NAMES` of the window around
-    every centre; NaN where nothing is in it. A table of no rows is left out.
+    """gldm (centres, len(order)), ngtdm (centres, 5) : of the window around every centre; NaN where nothing is in it. A table of no
+    rows is left out. order : as for :func:`~radpipe.features._kernels.window_zones.window_zones`; :data:`GLDM_ORDER` for
+    :data:`GLDM_NAMES`. ngtdm holds :data:`NGTDM_NAMES`.
 
     flat, shape, radius : as for :func:`~radpipe.features._kernels.window_runs.window_runs`. offsets : (n, 3) to all neighbours,
     in both directions; one that reaches past the window finds nothing there. alpha : gldm_a.
+    lonely : whether voxels without a neighbour in the window count in NGTDM, as with PyRadiomics; where not, they are left out of
+    both tables, so one of the two is to be asked for at a time.
     """
     with_gldm = len(gldm) > 0
     with_ngtdm = len(ngtdm) > 0
@@ -57,17 +62,17 @@ def window_neighbourhood(
     kind = np.empty(most + 1, np.int32)
     size = np.empty(most + 1, np.int32)
     difference = np.empty(most + 1)
-    weight = np.ones(most)
     code = np.empty(most, np.int32)
     number = np.zeros(n_levels + 1, np.int32)
-    tone = np.empty(min(most, n_levels) + 1)
-    by_level = np.zeros(tone.size)
-    by_size = np.zeros(n_steps + 2)
-    cells = np.zeros(by_level.size * by_size.size)
+    tone = np.empty(min(most, n_levels) + 1, np.int64)
+    by_level = np.zeros(tone.size, np.int32)
+    by_size = np.zeros(n_steps + 2, np.int32)
+    cells = np.zeros(by_level.size * by_size.size, np.int32)
     share = np.empty(tone.size)
     spread = np.empty(tone.size)
-    logs = times_log(most)
-    sixteen = np.empty(16)
+    inverse = inverse_squares(max(n_levels, n_steps + 1))
+    bits = bits_of_one_more(most)
+    values = np.empty(17)
     for row in range(centres.size):
         for k in range(most):
             here = flat[np.uint64(centres[row] + source[k])]
@@ -94,6 +99,8 @@ def window_neighbourhood(
         distinct = 0
         for k in range(most):
             here = max(cube[np.uint64(target[k])], np.int32(0))
+            if not lonely:
+                here *= min(around[np.uint64(target[k] - first)], 1)
             own = numbered(here, number, tone, int(distinct))
             distinct = max(distinct, own)
             kind[n] = own
@@ -107,9 +114,9 @@ def window_neighbourhood(
         for k in range(1, distinct + 1):
             number[np.uint64(tone[k])] = 0
         if with_gldm:
-            level_size(kind, size, weight, int(n), tone, logs, code, by_level, by_size, cells, sixteen)
-            for f in range(14):
-                gldm[row, f] = sixteen[_GLDM_ORDER[f]]
+            level_size(kind, size, int(n), int(distinct), tone, inverse, bits, code, by_level, by_size, cells, values)
+            for f in range(order.size):
+                gldm[row, f] = values[order[f]]
         if with_ngtdm:
             _tones(kind, difference, int(n), tone, int(distinct), share, spread, ngtdm[row])
 
@@ -119,7 +126,7 @@ def _tones(
     kind: LevelArray,
     difference: FloatArray,
     n: int,
-    tone: FloatArray,
+    tone: IntArray,
     distinct: int,
     p: FloatArray,
     s: FloatArray,
@@ -142,7 +149,7 @@ def _tones(
         s[own] += difference[t]
     sum_ci = sum_cii = sum_i = sum_ii = all_differences = weighted = 0.0
     for k in range(1, distinct + 1):
-        i = tone[k]
+        i = float(tone[k])
         count = p[k]
         sum_i += i
         sum_ii += i * i
@@ -155,7 +162,7 @@ def _tones(
     complexity = 0.0
     for a in range(2, distinct + 1):
         for b in range(1, a):
-            busy += abs(p[a] * tone[a] - p[b] * tone[b])
+            busy += abs(p[a] * float(tone[a]) - p[b] * float(tone[b]))
             complexity += abs(tone[a] - tone[b]) * (p[a] * s[a] + p[b] * s[b]) / (p[a] + p[b])
     voxels = float(n)
     variance = (voxels * sum_cii - sum_ci * sum_ci) / (voxels * voxels)

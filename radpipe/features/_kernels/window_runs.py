@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.window_cells import level_size, numbered, times_log, window_places
+from radpipe.features._kernels.window_cells import (
+    bits_of_one_more,
+    inverse_squares,
+    level_size,
+    numbered,
+    weighted_level_size,
+    window_places,
+)
 
 NAMES = (
     "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelRunEmphasis",
@@ -13,7 +20,7 @@ NAMES = (
     "RunLengthNonUniformity", "RunLengthNonUniformityNormalized", "RunPercentage", "RunVariance", "ShortRunEmphasis",
     "ShortRunHighGrayLevelEmphasis", "ShortRunLowGrayLevelEmphasis",
 )  # fmt: skip
-_ORDER = np.array((2, 3, 7, 11, 1, 15, 14, 10, 9, 4, 5, 6, 8, 0, 13, 12))  # where each stands in level_size's sixteen
+ORDER = np.array((2, 3, 7, 11, 1, 15, 14, 10, 9, 4, 5, 6, 8, 0, 13, 12))  # where each stands in level_size's
 
 
 @kernel
@@ -24,37 +31,46 @@ def window_runs(
     radius: IntArray,
     n_levels: int,
     offsets: IntArray,
+    merged: bool,
     weights: FloatArray,
+    every_direction: bool,
+    order: IntArray,
     out: FloatArray,
 ) -> None:
-    """out (centres, 16) : the features of :data:`NAMES` of the window around every centre.
+    """out (centres, len(order)) : of the window around every centre. order : as for
+    :func:`~radpipe.features._kernels.window_zones.window_zones`; :data:`ORDER` for :data:`NAMES`.
 
     flat : grey levels of a bordered box of ``shape`` (z, y, x), flattened; 0 outside. radius : (3,) of the window, 0 along the
     axis of force2D. offsets : (n, 3) of distance 1, one of each opposite pair, those that point forward in memory.
-    weights : empty for the mean over directions, else of each direction, whose weighted matrices are added first. A direction
-    in which no line of the window meets two voxels is left out; NaN where that is so for all.
+    merged : whether the directions' matrices are added first, or the features averaged over directions. weights : of each direction
+    in that sum, or empty where all count the same. A direction in which no line of the window meets two voxels is left out unless
+    ``every_direction``; NaN where none is left.
     """
     source, target, steps = window_places(shape, radius, offsets)
     most = source.size
     longest = 2 * max(radius[0], radius[1], radius[2]) + 1
     n_directions = steps.size
-    merged = weights.size > 0
+    weighted = merged and weights.size > 0
     room = most * n_directions if merged else most
     cube = np.zeros(target[0] + target[most - 1] + 1, np.int32)
     so_far = np.zeros(cube.size, np.int32)
     filled = np.empty(most + 1, np.int64)
     kind = np.empty(room + 1, np.int32)
     size = np.empty(room + 1, np.int32)
-    weight = np.ones(room + 1)
+    weight = np.empty(room + 1 if weighted else 0)
     code = np.empty(room, np.int32)
     number = np.zeros(n_levels + 1, np.int32)
-    tone = np.empty(min(most, n_levels) + 1)
-    by_level = np.zeros(tone.size)
-    by_size = np.zeros(longest + 1)
-    cells = np.zeros(by_level.size * by_size.size)
-    logs = np.empty(0) if merged else times_log(most)
-    sixteen = np.empty(16)
-    mean = np.empty(16)
+    tone = np.empty(min(most, n_levels) + 1, np.int64)
+    by_level = np.zeros(tone.size, np.int32)
+    by_size = np.zeros(longest + 1, np.int32)
+    cells = np.zeros(by_level.size * by_size.size, np.int32)
+    weight_of_level = np.zeros(tone.size if weighted else 0)
+    weight_of_size = np.zeros(by_size.size)
+    weight_of_cell = np.zeros(cells.size if weighted else 0)
+    inverse = inverse_squares(max(n_levels, longest))
+    bits = bits_of_one_more(int(room))
+    values = np.empty(17)
+    mean = np.empty(17)
     for row in range(centres.size):
         n = 0
         distinct = 0
@@ -69,7 +85,7 @@ def window_runs(
             number[np.uint64(tone[k])] = 0
         found = 0
         used = 0
-        for f in range(16):
+        for f in range(17):
             mean[f] = 0.0
         for direction in range(n_directions):
             step = np.uint64(steps[direction])
@@ -85,21 +101,28 @@ def window_runs(
                 kind[found] = here
                 size[found] = length
                 found += cube[place + step] != here
-            if not touching and not _line_meets_two(cube, target, filled, int(n), radius, offsets, direction, steps[direction]):
+            if not (touching or every_direction) and not _line_meets_two(
+                cube, target, filled, int(n), radius, offsets, direction, steps[direction]
+            ):
                 found = first
-            if merged:
+            if weighted:
                 for t in range(first, found):
                     weight[t] = weights[direction]
-                if direction + 1 < n_directions:
-                    continue
+            if merged and direction + 1 < n_directions:
+                continue
             if found:
-                level_size(kind, size, weight, int(found), tone, logs, code, by_level, by_size, cells, sixteen)
-                for f in range(16):
-                    mean[f] += sixteen[f]
+                if weighted:
+                    weighted_level_size(
+                        kind, size, weight, int(found), tone, code, weight_of_level, weight_of_size, weight_of_cell, values
+                    )
+                else:
+                    level_size(kind, size, int(found), int(distinct), tone, inverse, bits, code, by_level, by_size, cells, values)
+                for f in range(17):
+                    mean[f] += values[f]
                 used += 1
                 found = 0
-        for f in range(16):
-            out[row, f] = mean[_ORDER[f]] / used
+        for f in range(order.size):
+            out[row, f] = mean[order[f]] / used
 
 
 @kernel

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.window_cells import level_size, numbered, times_log, window_places
+from radpipe.features._kernels.window_cells import bits_of_one_more, inverse_squares, level_size, numbered, window_places
 
 NAMES = (
     "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelZoneEmphasis",
@@ -17,21 +17,33 @@ NAMES = (
     "SmallAreaLowGrayLevelEmphasis", "ZoneEntropy", "ZonePercentage", "ZoneVariance",
 )  # fmt: skip
 Codes: TypeAlias = NDArray[np.uint16]
-_ORDER = np.array((2, 3, 7, 11, 1, 15, 14, 10, 4, 5, 0, 13, 12, 9, 6, 8))  # where each stands in level_size's sixteen
+ORDER = np.array((2, 3, 7, 11, 1, 15, 14, 10, 4, 5, 0, 13, 12, 9, 6, 8))  # where each stands in level_size's
 
 
 @kernel
 def window_zones(
-    flat: LevelArray, centres: IntArray, shape: IntArray, radius: IntArray, n_levels: int, offsets: IntArray, out: FloatArray
+    flat: LevelArray,
+    centres: IntArray,
+    shape: IntArray,
+    radius: IntArray,
+    n_levels: int,
+    offsets: IntArray,
+    order: IntArray,
+    out: FloatArray,
 ) -> None:
-    """out (centres, 16) : the features of :data:`NAMES` of the window around every centre; NaN where nothing is in it.
+    """out (centres, len(order)) : of the window around every centre, NaN where nothing is in it. order : which of
+    :func:`~radpipe.features._kernels.window_cells.level_size`'s numbers; :data:`ORDER` for :data:`NAMES`.
 
     flat, shape, radius : as for :func:`~radpipe.features._kernels.window_runs.window_runs`. offsets : (n, 3) of distance 1, one
     of each opposite pair, those that point forward in memory; at most 13.
 
-    Which earlier neighbours of a voxel are of its level is found once for all windows, as one bit each; a window takes off
+    A window of radius 1 is one word of bits, a voxel each, and its zones grow in it (:func:`_zones_of_bits`). In larger ones,
+    which earlier neighbours of a voxel are of its level is found once for all windows, as one bit each; a window takes off
     those beyond its border, and joins what is left (union-find in memory order, the root of a zone is its first voxel).
     """
+    if max(radius[0], radius[1], radius[2]) <= 1:
+        _zones_of_bits(flat, centres, shape, radius, n_levels, order, out)
+        return
     source, _, _ = window_places(shape, radius, offsets)
     most = source.size
     n_offsets = len(offsets)
@@ -65,58 +77,128 @@ def window_zones(
                 k += 1
     parent = np.empty(most, np.int32)
     zone = np.empty(most, np.int32)
+    level = np.empty(most + 1, np.int32)
+    size = np.empty(most + 1, np.int32)
     kind = np.empty(most, np.int32)
-    size = np.empty(most, np.int32)
-    weight = np.ones(most)
     code = np.empty(most, np.int32)
     number = np.zeros(n_levels + 1, np.int32)
-    tone = np.empty(min(most, n_levels) + 1)
-    by_level = np.zeros(tone.size)
-    by_size = np.zeros(most + 1)
-    cells = np.zeros(by_level.size * by_size.size)
-    logs = times_log(most)
-    sixteen = np.empty(16)
+    tone = np.empty(min(most, n_levels) + 1, np.int64)
+    by_level = np.zeros(tone.size, np.int32)
+    by_size = np.zeros(most + 1, np.int32)
+    cells = np.zeros(by_level.size * by_size.size, np.int32)
+    inverse = inverse_squares(max(n_levels, most))
+    bits = bits_of_one_more(most)
+    values = np.empty(17)
     for row in range(centres.size):
         corner = centres[row] - start
         for k in range(most):
             root = k
             parent[k] = k
-            bits = int(alike[np.uint64(corner + source[k])] & allowed[k])
-            if bits & nearest:
+            touching = int(alike[np.uint64(corner + source[k])] & allowed[k])
+            if touching & nearest:
                 root = _root(parent, k - back[n_offsets - 1])
                 parent[k] = root
-                bits &= apart
-            while bits:
-                other = _root(parent, k - back_of[np.uint64(bits & -bits) % np.uint64(37)])
-                bits &= bits - 1
+                touching &= apart
+            while touching:
+                other = _root(parent, k - back_of[np.uint64(touching & -touching) % np.uint64(37)])
+                touching &= touching - 1
                 if other < root:
                     parent[root] = other
                     root = other
                 elif root < other:
                     parent[other] = root
         found = 0
-        distinct = 0
         for k in range(most):
             here = flat[np.uint64(centres[row] + source[k])]
-            if here == 0:
-                continue
             above = parent[k]
-            if above == k:
-                zone[k] = found
-                own = numbered(here, number, tone, int(distinct))
-                distinct = max(distinct, own)
-                kind[found] = own
-                size[found] = 1
-                found += 1
-            else:
-                known = zone[np.uint64(above)]
-                zone[k] = known
-                size[np.uint64(known)] += 1
+            first = above == k
+            zone[k] = found
+            place = np.uint64(zone[np.uint64(above)])
+            zone[k] = place
+            size[place] = np.int32(1) if first else size[place] + np.int32(1)
+            level[place] = here
+            found += first & (here != 0)
+        distinct = 0
+        for t in range(found):
+            own = numbered(level[t], number, tone, int(distinct))
+            distinct = max(distinct, own)
+            kind[t] = own
         for k in range(1, distinct + 1):
             number[np.uint64(tone[k])] = 0
-        level_size(kind, size, weight, int(found), tone, logs, code, by_level, by_size, cells, sixteen)
-        for f in range(16):
-            out[row, f] = sixteen[_ORDER[f]]
+        level_size(kind, size, int(found), int(distinct), tone, inverse, bits, code, by_level, by_size, cells, values)
+        for f in range(order.size):
+            out[row, f] = values[order[f]]
+
+
+@kernel
+def _zones_of_bits(
+    flat: LevelArray, centres: IntArray, shape: IntArray, radius: IntArray, n_levels: int, order: IntArray, out: FloatArray
+) -> None:
+    """:func:`window_zones` of windows of radius 1. Voxel (z, y, x) of a window is bit 16 z + 4 y + x: what a shift carries over
+    the window's border falls on bits that no voxel has."""
+    source, _, _ = window_places(shape, radius, np.zeros((0, 3), np.int64))
+    most = source.size
+    bit = np.empty(most, np.int64)
+    k = 0
+    for z in range(2 * radius[0] + 1):
+        for y in range(2 * radius[1] + 1):
+            for x in range(2 * radius[2] + 1):
+                bit[k] = 1 << (16 * z + 4 * y + x)
+                k += 1
+    number = np.zeros(n_levels + 1, np.int32)
+    tone = np.empty(min(most, n_levels) + 1, np.int64)
+    of_level = np.zeros(tone.size, np.int64)
+    kind = np.empty(most, np.int32)
+    size = np.empty(most, np.int32)
+    code = np.empty(most, np.int32)
+    by_level = np.zeros(tone.size, np.int32)
+    by_size = np.zeros(most + 1, np.int32)
+    cells = np.zeros(by_level.size * by_size.size, np.int32)
+    inverse = inverse_squares(max(n_levels, most))
+    bits = bits_of_one_more(most)
+    values = np.empty(17)
+    for row in range(centres.size):
+        distinct = 0
+        for k in range(most):
+            own = numbered(flat[np.uint64(centres[row] + source[k])], number, tone, int(distinct))
+            distinct = max(distinct, own)
+            of_level[np.uint64(own)] |= bit[k]
+        found = 0
+        for k in range(1, distinct + 1):
+            left = of_level[np.uint64(k)]
+            of_level[np.uint64(k)] = 0
+            number[np.uint64(tone[np.uint64(k)])] = 0
+            while left:
+                zone = _grown(left & -left, left)
+                grown = _grown(zone, left)
+                while grown != zone:
+                    zone = grown
+                    grown = _grown(zone, left)
+                left ^= zone
+                kind[found] = k
+                size[found] = _bits_set(zone)
+                found += 1
+        of_level[0] = 0
+        level_size(kind, size, int(found), int(distinct), tone, inverse, bits, code, by_level, by_size, cells, values)
+        for f in range(order.size):
+            out[row, f] = values[order[f]]
+
+
+@kernel
+def _grown(zone: int, within: int) -> int:
+    """The bits of a zone and of all its 26 neighbours that are ``within``."""
+    line = zone | (zone << 1) | (zone >> 1)
+    plane = line | (line << 4) | (line >> 4)
+    return (plane | (plane << 16) | (plane >> 16)) & within
+
+
+@kernel
+def _bits_set(word: int) -> int:
+    """How many bits of a word are set (the sum of ever larger groups, all groups at a time)."""
+    pairs = word - ((word >> 1) & 0x5555555555555555)
+    fours = (pairs & 0x3333333333333333) + ((pairs >> 2) & 0x3333333333333333)
+    eights = (fours + (fours >> 4)) & 0x0F0F0F0F0F0F0F0F
+    return (eights * 0x0101010101010101) >> 56
 
 
 @kernel

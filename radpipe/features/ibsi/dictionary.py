@@ -8,7 +8,7 @@ from radpipe import __version__
 from radpipe.core.keys import content_key
 from radpipe.features.ibsi.catalogue import FAMILIES, IbsiFeature, column_families
 from radpipe.features.ibsi.extract import image_types
-from radpipe.features.ibsi.parameters import IbsiParameters
+from radpipe.features.ibsi.parameters import OF_MAPS, IbsiParameters
 
 _AGGREGATIONS = {
     "2D-avg": "mean over planes and directions",
@@ -25,7 +25,7 @@ _AGGREGATIONS = {
 
 def settings_key(parameters: IbsiParameters) -> str:
     """First 16 digits of the SHA-256 of the extraction settings, defaults written out: the same extraction, the same key."""
-    return content_key(engine="radpipe", feature_set="ibsi", parameters=parameters.model_dump(mode="json"))[:16]
+    return content_key(engine="radpipe", feature_set="ibsi", parameters=parameters.model_dump(mode="json", exclude=OF_MAPS))[:16]
 
 
 def rows(parameters: IbsiParameters) -> list[dict[str, Any]]:

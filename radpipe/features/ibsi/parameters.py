@@ -73,6 +73,10 @@ class Discretise(Settings):
         return self
 
 
+OF_MAPS = {"kernel_radius", "init_value"}
+"""Settings that no row of features depends on."""
+
+
 class IbsiParameters(Settings):
     """One extraction of the IBSI set, whole: every default written out."""
 
@@ -104,6 +108,10 @@ class IbsiParameters(Settings):
     """Neighbours of NGLDM lie within this many voxels (Chebyshev)."""
     ngldm_alpha: int = Field(default=0, ge=0)
     """Levels that differ by at most this depend on each other in NGLDM."""
+    kernel_radius: int = Field(default=1, ge=1, le=5)
+    """Of feature maps only: voxels around the voxel that belong to its window; 1 is 3 x 3 x 3 voxels (3 x 3 with dimension 2D)."""
+    init_value: float = Field(default=0.0, allow_inf_nan=True)
+    """Of feature maps only: what stands at voxels without a value (.nan is allowed)."""
     filter: dict[str, Any] | tuple[dict[str, Any], ...] | None = None
     """One of IBSI 2's filters with its settings, ``{<name>: {...}}``, or a list of such; the image itself where null."""
 

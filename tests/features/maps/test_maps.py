@@ -12,8 +12,10 @@ from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
 from radpipe.core.registry import lookup
 from radpipe.errors import ConfigError, EmptyRoiError, FileProblem, RadpipeError
-from radpipe.features import FeatureMaps, FeatureSettings, extract_maps, extract_row
+from radpipe.features import FeatureMaps, FeatureSettings, extract_maps, extract_row, maps
+from radpipe.features._kernels.recursive import recursive_pass
 from radpipe.features.maps import compute, plan_maps
+from radpipe.features.needed import needed_part
 from radpipe.features.registry import FAMILIES
 
 FAMILY_NAMES = tuple(name for name in FAMILIES if not name.startswith("shape"))
@@ -145,6 +147,59 @@ def test_filtered_maps_are_the_maps_of_the_filtered_image(image: Image, lesion: 
         np.testing.assert_array_equal(filtered.data, plain.data)
 
 
+def test_log_is_filtered_by_the_compiled_pass_to_the_same_bits(
+    image: Image, lesion: Mask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = settings(images={"LoG": {"sigma": [2.0]}})
+    calls = []
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return recursive_pass(*given)
+
+    monkeypatch.setattr(maps, "recursive_pass", counted)
+    compiled = extract_maps(image, lesion, wanted, dtype=np.float64)
+    assert calls
+    monkeypatch.setattr(maps, "recursive_pass", None)  # ITK's own
+    same(compiled, extract_maps(image, lesion, wanted, dtype=np.float64))
+
+
+@pytest.mark.parametrize("place", [(2, 3, 4), (0, 0, 0)])
+@pytest.mark.parametrize(
+    ("voxel", "images", "setting", "part"),
+    [
+        ({}, None, {}, True),
+        ({"kernelRadius": 2, "maskedKernel": False}, None, {"resegmentRange": [-40, 150]}, True),
+        ({}, {"Original": {}, "Square": {}}, {}, False),
+        ({}, None, {"normalize": True}, False),
+        ({}, None, {"preCrop": True}, False),
+        ({}, None, {"resampledPixelSpacing": [2, 2, 2]}, False),
+    ],
+)
+def test_the_needed_part_gives_the_maps_of_the_whole(
+    image: Image,
+    place: tuple[int, ...],
+    voxel: dict[str, Any],
+    images: dict[str, Any] | None,
+    setting: dict[str, Any],
+    part: bool,
+) -> None:
+    """part : whether less than the whole is needed."""
+    inside = np.zeros(GRID.shape, bool)
+    inside[tuple(slice(low, low + side) for low, side in zip(place, (4, 5, 6), strict=True))] = True
+    inside[place] = False
+    mask = Mask(GRID, inside)
+    wanted = settings(voxel, images, **setting)
+    whole = plan_maps(image, mask, wanted)
+    small = needed_part(image, mask, wanted)
+    assert (small[0].voxels.size < image.voxels.size) == part
+    plan = plan_maps(*small, wanted, grid=GRID)
+    assert (plan.grid, plan.columns, plan.box, plan.window) == (whole.grid, whole.columns, whole.box, whole.window)
+    np.testing.assert_array_equal(plan.centres, whole.centres)
+    for block, other in zip(plan.blocks, whole.blocks, strict=True):
+        np.testing.assert_array_equal(compute(plan, block), compute(whole, other))
+
+
 def test_unmasked_windows_see_what_lies_around_the_region(image: Image, lesion: Mask) -> None:
     masked = extract_maps(image, lesion, settings())
     unmasked = extract_maps(image, lesion, settings({"maskedKernel": False}))
@@ -228,9 +283,7 @@ def test_a_radius_that_is_none_is_refused(radius: Any) -> None:
         settings({"kernelRadius": radius})
 
 
-def test_other_sets_and_engines_have_no_maps(image: Image, lesion: Mask) -> None:
-    with pytest.raises(ConfigError, match="the IBSI set has none"):
-        plan_maps(image, lesion, FeatureSettings(feature_set="ibsi"))
+def test_the_other_engine_has_no_maps(image: Image, lesion: Mask) -> None:
     with pytest.raises(ConfigError, match="engine pyradiomics"):
         plan_maps(image, lesion, FeatureSettings(engine="pyradiomics"))
 

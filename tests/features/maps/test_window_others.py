@@ -30,7 +30,7 @@ from radpipe.features.region import Levels, bin_edges, directions
 EPS = np.spacing(1.0)
 FAMILIES = (catalogue.FIRSTORDER, catalogue.GLRLM, catalogue.GLSZM, catalogue.GLDM, catalogue.NGTDM)
 NAMES = {
-    "firstorder": window_firstorder.NAMES,
+    "firstorder": (*window_firstorder.NAMES, *window_firstorder.ALSO),
     "glrlm": window_runs.NAMES,
     "glszm": window_zones.NAMES,
     "gldm": window_neighbourhood.GLDM_NAMES,
@@ -108,16 +108,40 @@ def maps(levels: np.ndarray, values: np.ndarray, how: How, centres: np.ndarray |
     volume = float(np.prod(SPACING))
     spread = np.pad(values.astype(np.float64), border, constant_values=np.nan).ravel()
     window_firstorder.window_firstorder(spread, flat, where, window, n_levels, how.shift, volume, out["firstorder"])
-    window_runs.window_runs(flat, where, shape, how.extent, n_levels, how.pairs, how.weights, out["glrlm"])
-    window_zones.window_zones(flat, where, shape, how.extent, n_levels, how.pairs, out["glszm"])
+    window_runs.window_runs(
+        flat,
+        where,
+        shape,
+        how.extent,
+        n_levels,
+        how.pairs,
+        how.weights.size > 0,
+        how.weights,
+        False,
+        window_runs.ORDER,
+        out["glrlm"],
+    )
+    window_zones.window_zones(flat, where, shape, how.extent, n_levels, how.pairs, window_zones.ORDER, out["glszm"])
     window_neighbourhood.window_neighbourhood(
-        flat, where, shape, how.extent, n_levels, how.neighbours, how.alpha, out["gldm"], out["ngtdm"]
+        flat,
+        where,
+        shape,
+        how.extent,
+        n_levels,
+        how.neighbours,
+        how.alpha,
+        window_neighbourhood.GLDM_ORDER,
+        True,
+        out["gldm"],
+        out["ngtdm"],
     )
     return out
 
 
 def scaled(family: str, values: dict[str, float], name: str) -> float:
     facts = next(one for one in FAMILIES if one.name == family)
+    if name in window_firstorder.ALSO:
+        return max(abs(values[name]), abs(values["Maximum"]), abs(values["Minimum"]))
     return max(abs(values[name]), facts.natural_scale(name, values))
 
 
@@ -146,6 +170,7 @@ def first_order_slowly(x: np.ndarray, levels: np.ndarray, shift: float) -> dict[
     flat = low == high
     return {
         "10Percentile": tenth, "90Percentile": ninetieth, "Maximum": high, "Minimum": low, "Median": middle,
+        "25Percentile": lower, "75Percentile": upper, "MedianAbsoluteDeviation": np.abs(x - middle).mean(),
         "InterquartileRange": upper - lower, "Range": high - low, "Mean": x.mean(), "Variance": x.var(), "StandardDeviation": x.std(),
         "Energy": ((x + shift) ** 2).sum(), "TotalEnergy": ((x + shift) ** 2).sum() * np.prod(SPACING),
         "RootMeanSquared": np.sqrt(((x + shift) ** 2).mean()),
@@ -402,14 +427,25 @@ def test_a_family_that_is_not_wanted_is_left_out():
     for family in none:
         tables = {**none, family: np.empty((27, len(NAMES[family])))}
         window_neighbourhood.window_neighbourhood(
-            wide.ravel(), where, np.array(wide.shape), how.extent, 27, how.neighbours, 0, tables["gldm"], tables["ngtdm"]
+            wide.ravel(),
+            where,
+            np.array(wide.shape),
+            how.extent,
+            27,
+            how.neighbours,
+            0,
+            window_neighbourhood.GLDM_ORDER,
+            True,
+            tables["gldm"],
+            tables["ngtdm"],
         )
         assert_array_equal(tables[family], whole[family])
 
 
 def test_names_are_the_catalogues_in_its_order():
     for family in FAMILIES:
-        assert NAMES[family.name] == tuple(feature.name for feature in family.features)
+        also = window_firstorder.ALSO if family.name == "firstorder" else ()
+        assert NAMES[family.name] == (*(feature.name for feature in family.features), *also)
 
 
 @pytest.mark.parametrize("n", [1, 2, 10, 57, 400, 1331])
