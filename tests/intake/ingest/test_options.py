@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +106,41 @@ def test_the_manifest_keeps_frames_of_reference_and_doctor_compares_them(
     assert found.case_id == "P2_CT_GTV" and odd.frame in found.what and other in found.what
     same = {row["case_id"]: row["same"] for row in report.geometry if row["attribute"] == "frame of reference"}
     assert same == {case: case != "P2_CT_GTV" for case in rows}
+
+
+def test_a_series_is_picked_by_its_uid(hospital: Any, tools: Any, command: Any, tmp_path: Path) -> None:
+    for number in (1, 2):
+        hospital.rtstruct(hospital.scan("P1", number=number), {"GTV": BOX})
+    wanted = hospital.scan("P1", number=3)
+    hospital.rtstruct(wanted, {"GTV": BOX})
+    out = tmp_path / "cohort"
+    command(hospital.folder, out, "--series-uid", wanted.uid)
+    row = only_row(tools, out)
+    np.testing.assert_array_equal(read_image(out / row["image_path"]).voxels, wanted.voxels.astype(int) - 1024)
+    why = [
+        item["why"] for item in tools.rows_of(out / "ingest.csv") if item["item"] == "image series" and item["status"] == "left"
+    ]
+    assert why == ["left out by --series-uid"] * 2
+
+
+@pytest.mark.parametrize("kind", ["image", "mask"])
+def test_a_nifti_whose_orientations_disagree_is_refused(
+    kind: str, hospital: Any, tools: Any, command: Any, tmp_path: Path
+) -> None:
+    """The cohort's copy would have one of the two, and doctor could not see any more that there was another."""
+    hospital.nifti("good", {1: BOX})
+    hospital.nifti("odd", {1: BOX})
+    path = hospital.folder / "volumes" / f"odd_CT_{kind}.nii.gz"
+    raw = bytearray(gzip.decompress(path.read_bytes()))
+    # A qform beside the sform: no rotation of x and y but the half turn of LPS, at the same place but 30 mm along z.
+    placed = [struct.unpack_from("<f", raw, at)[0] for at in (292, 308, 324)]
+    struct.pack_into("<h", raw, 252, 1)
+    struct.pack_into("<f", raw, 76, 1.0)
+    struct.pack_into("<ffffff", raw, 256, 0.0, 0.0, 1.0, placed[0], placed[1], placed[2] + 30.0)
+    path.write_bytes(gzip.compress(bytes(raw)))
+    out = tmp_path / "cohort"
+    command(hospital.folder, out, check=3)
+    assert [row["case_id"] for row in tools.rows_of(out / "manifest.csv")] == ["good_CT_label_1"]
+    (failure,) = tools.rows_of(out / "failures.csv")
+    assert failure["file"] == f"volumes/odd_CT_{kind}.nii.gz"
+    assert "(sform, qform) put the farthest corner 30 mm (12 voxels) apart" in failure["problem"]
