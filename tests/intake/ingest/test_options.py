@@ -12,6 +12,7 @@ import pydicom
 import pytest
 
 from radpipe.io.volumes import read_image, read_mask
+from radpipe.stages import doctor
 from radpipe.stages.doctor import examine
 
 BOX = (1, 4, 2, 6, 3, 8)
@@ -76,7 +77,7 @@ def test_a_sheet_with_the_hospitals_ids_joins_pseudonymous_images(
 
 
 def test_the_manifest_keeps_frames_of_reference_and_doctor_compares_them(
-    hospital: Any, tools: Any, command: Any, tmp_path: Path
+    hospital: Any, tools: Any, command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = hospital.scan("P1")
     hospital.rtstruct(own, {"GTV": BOX})
@@ -101,7 +102,8 @@ def test_the_manifest_keeps_frames_of_reference_and_doctor_compares_them(
         "P1_CT_GTV": (own.frame, own.frame), "P2_CT_GTV": (odd.frame, other), "P3_CT_GTV": (moved.frame, moved.frame),
         "P3_PET_GTV": (pet.frame, pet.frame),  # a registration brought the contours there
     }  # fmt: skip
-    report = examine(out, tmp_path / "store", workers=1, scheduler="processes")
+    monkeypatch.setattr(doctor, "HERE", 100)  # within this process
+    report = examine(out, tmp_path / "store")
     (found,) = [item for item in report.findings if item.check == "frame-of-reference"]
     assert found.case_id == "P2_CT_GTV" and odd.frame in found.what and other in found.what
     same = {row["case_id"]: row["same"] for row in report.geometry if row["attribute"] == "frame of reference"}
