@@ -36,6 +36,9 @@ _SHOWN = 5
     help="Series to take: part of the description, or a pattern (*). May be repeated.",
 )
 @click.option(
+    "--series-uid", "series", multiple=True, metavar="UID", help="Series to take, by SeriesInstanceUID. May be repeated."
+)
+@click.option(
     "--transfer",
     type=click.Choice(["auto", "all", "none"]),
     default="auto",
@@ -93,7 +96,8 @@ _SHOWN = 5
 @click.option("--case-timeout-s", type=click.FloatRange(min=1), default=900, show_default=True, help="Seconds a series may take.")
 @click.option("--quiet", "-q", is_flag=True, help="Only the last lines.")
 def ingest(
-    folder: Path, out: Path, modalities: tuple[str, ...], descriptions: tuple[str, ...], transfer: Any, uneven: str, suv: str,
+    folder: Path, out: Path, modalities: tuple[str, ...], descriptions: tuple[str, ...], series: tuple[str, ...],
+    transfer: Any, uneven: str, suv: str,
     list_rois: bool, roi_map: Path | None, merge_rois: bool, outcomes: Path | None, id_column: str | None, sheet: str | None,
     day_first: bool | None, pseudonyms: Path | None,
     redo: bool, workers: int | None, scheduler: str, case_memory_mb: float, case_timeout_s: float, quiet: bool,
@@ -127,7 +131,7 @@ def ingest(
     if merge_rois and roi_map is None:
         raise ConfigError("--merge-rois is of a region map.", hint="Say --roi-map too, or leave it out.")
     options = stage.Options(
-        modalities=tuple(dict.fromkeys(modalities)), descriptions=descriptions, transfer=transfer, uneven=uneven, suv=suv,
+        modalities=tuple(dict.fromkeys(modalities)), descriptions=descriptions, series=series, transfer=transfer, uneven=uneven, suv=suv,
         region_map=parse_region_map(read_mapping(roi_map), roi_map) if roi_map else None, merge=merge_rois,
     )  # fmt: skip
     how: dict[str, Any] = {

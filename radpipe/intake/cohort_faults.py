@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,9 @@ voxels cost some per cent); below APART they are different outlines, or lie at d
 
 @dataclass(frozen=True)
 class Examined:
-    """What is known of a case. image_key, region_key : of the voxels; "" where they could not be read. labels : value -> voxels
-    of the mask file. facts : of the image and the region (voxel_faults), {} where they could not be read."""
+    """What is known of a case. frame : its image's FrameOfReferenceUID, "" where nobody says. image_key, region_key : of the
+    voxels; "" where they could not be read. labels : value -> voxels of the mask file. facts : of the image and the region
+    (voxel_faults), {} where they could not be read."""
 
     case_id: str
     patient_id: str
@@ -37,6 +39,7 @@ class Examined:
     label: int
     roi: str = ""
     image: Grid | None = None
+    frame: str = ""
     image_key: str = ""
     region_key: str = ""
     labels: Mapping[int, int] = field(default_factory=dict)
@@ -303,12 +306,46 @@ def apart(cases: Mapping[str, Sequence[Examined]], overlaps: Mapping[tuple[str, 
 
 
 def groups(cases: Sequence[Examined]) -> list[dict[str, list[Examined]]]:
-    """Cases that should show one lesion: same patient and same roi (or none named), by modality; those with two or more."""
-    found: dict[tuple[str, str], dict[str, list[Examined]]] = defaultdict(lambda: defaultdict(list))
+    """Cases that should show one lesion, by modality; those with two modalities or more.
+
+    Same patient, same frame of reference (positions in two frames, as those of two visits, cannot be compared) and same roi, or
+    none named. GTV_PET and GTV_CT are one roi: a modality's word in a name says only where it was drawn.
+    """
+    found: dict[tuple[str, str, str], dict[str, list[Examined]]] = defaultdict(lambda: defaultdict(list))
     for case in cases:
         if case.region_key and case.modality:
-            found[(case.patient_id, case.roi)][case.modality].append(case)
+            found[(case.patient_id, case.frame, _lesion(case.roi, case.modality))][case.modality].append(case)
     return [{name: list(of) for name, of in sorted(group.items())} for group in found.values() if len(group) > 1]
+
+
+def _lesion(roi: str, modality: str) -> str:
+    """The name of a region without the words for the modality it was drawn on."""
+    words = [word for word in re.split(r"[\W_]+", roi.casefold()) if word]
+    own = _OWN_WORDS.get(modality, frozenset())
+    if modality == "MR" and own & set(words):
+        own |= _SEQUENCES  # alone, T1 and T2 may be the first and the second target
+    return " ".join(word for word in words if word not in own) or roi.casefold()
+
+
+def images_of(cases: Sequence[Examined]) -> list[list[int]]:
+    """Places of the cases by image: regions of one image are one lesion's parts."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for place, case in enumerate(cases):
+        found[case.image_file].append(place)
+    return list(found.values())
+
+
+def disagreeing(modality: str, cases: Sequence[Examined], lowest: float) -> Finding:
+    """Several images of one modality and patient whose regions lie at different places, where no frame of reference tells whether
+    they are comparable. lowest : Dice of two of them."""
+    count = len(images_of(cases))
+    return Finding(
+        "not-coinciding", "note",
+        f"The regions on the {count} {modality} images of this patient do not coincide with each other (Dice {lowest:.2f}), so they were "
+        "not compared with those on other modalities: the images may be of several visits.",
+        "If they are of one visit, look at them on each other. Frames of reference in the manifest would tell.",
+        cases[0].case_id, cases[0].mask_file, details={"at": modality, "other": modality},
+    )  # fmt: skip
 
 
 def pairs(group: Mapping[str, Sequence[Examined]]) -> list[tuple[str, str]]:
@@ -338,6 +375,8 @@ def _inside(at_mm: FloatArray, masks: Sequence[Mask]) -> Any:
     return found
 
 
+_OWN_WORDS = {"CT": frozenset({"ct"}), "PET": frozenset({"pet", "pt", "suv"}), "MR": frozenset({"mr", "mri"})}
+_SEQUENCES = frozenset({"t1", "t2", "t1w", "t2w", "t1c", "t1ce", "t2fs", "flair", "stir", "adc", "dwi"})
 _BODY = ("left-right", "front-back", "head-feet")
 _PLANES = ("sagittal", "coronal", "axial")
 _TOWARDS = (("right", "left"), ("front", "back"), ("feet", "head"))

@@ -10,6 +10,8 @@ from typing import Any
 from radpipe.errors import RunError
 
 MANIFEST_COLUMNS = ("case_id", "patient_id", "modality", "roi", "image_path", "mask_path", "label")
+FRAME_COLUMNS = ("image_frame_of_reference_uid", "mask_frame_of_reference_uid")
+"""Of cases that come from DICOM; a NIfTI file has no place for them."""
 ITEM_COLUMNS = (
     "item", "patient_id", "modality", "series_number", "series_description", "series_uid", "file", "files", "files_used",
     "files_left", "status", "cases", "why",

@@ -315,6 +315,10 @@ def _against_hounsfield(span: str, image: Mapping[str, Any], region: Mapping[str
     if image["min"] >= 0 and (region or image)["median"] > 400:
         why = f"{span}: these look like stored values, whose rescale to HU (usually -1024) was forgotten. Air would be -1000 HU."
         return [("error", why, "Export the CT again with its rescale slope and intercept applied.")]
+    if region is not None and region["median"] < -900:
+        said = f"Half of the region is air: its median is {measured(region['median'])} HU (lung has -850 to -500, fat -100)."
+        return [("warning", said, "Look whether it lies where it should: a mask that was mirrored, or is of another patient, has the image's "
+                 "header all the same.")]  # fmt: skip
     if region is not None and (region["min"] < -1024 or region["max"] > 4000):
         why = "padding outside the scanned circle" if region["min"] < -1024 else "metal, or values in another unit,"
         said = f"CT values inside the region run from {measured(region['min'])} to {measured(region['max'])} HU: {why} lies within the outline."

@@ -55,7 +55,7 @@ def of_manifest(cases: TableCases, source: Path) -> list[Finding]:
 def examined_of(case: TableCase) -> Examined:
     return Examined(
         case.case_id, case.cells.get("patient_id", "") or case.case_id, MODALITIES.get(case.modality, ""), str(case.image), str(case.mask),
-        1 if case.label is None else case.label, case.cells.get("roi", ""),
+        1 if case.label is None else case.label, case.cells.get("roi", ""), frame=case.cells.get("image_frame_of_reference_uid", ""),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -106,11 +107,16 @@ def compare_regions(payload: Payload, folder: Path) -> Row:
         ]
         for modality, cases in group.items()
     }
+    several = [_several(name, group[name], masks[name]) for name in group]
+    group = {name: of for (name, of), odd in zip(group.items(), several, strict=True) if odd is None}
     overlaps = {pair: cohort_faults.overlap(masks[pair[0]], masks[pair[1]]) for pair in cohort_faults.pairs(group)}
-    findings = cohort_faults.apart(group, overlaps)
+    apart = cohort_faults.apart(group, overlaps)
+    findings = [*(odd for odd in several if odd is not None), *apart]
     slices: dict[str, Any] = {}
     pictures: dict[str, Any] = {}
     for place, item in enumerate(findings):
+        if item not in apart:
+            continue
         case = group[item.details["at"]][0]
         try:
             image = read_image(case.image_file, unit=UNITS.get(case.modality, "arbitrary"), case_id=case.case_id)
@@ -126,6 +132,13 @@ def compare_regions(payload: Payload, folder: Path) -> Row:
     _save(slices, folder)
     rows = [{"pair": list(pair), **asdict(found)} for pair, found in overlaps.items()]
     return {"findings": [item.as_json() for item in findings], "pictures": pictures, "overlaps": rows}
+
+
+def _several(modality: str, cases: list[cohort_faults.Examined], masks: list[Mask]) -> Finding | None:
+    """Whether several images of one modality contradict each other: then which of them others should agree with is unknown."""
+    images = [[masks[place] for place in places] for places in cohort_faults.images_of(cases)]
+    lowest = min((cohort_faults.overlap(*two).dice for two in itertools.combinations(images, 2)), default=1.0)
+    return cohort_faults.disagreeing(modality, cases, lowest) if lowest < cohort_faults.APART else None
 
 
 def load_slices(folder: Path, pictures: dict[str, Any]) -> dict[int, tuple[OverlaySlice, str]]:

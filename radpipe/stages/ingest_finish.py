@@ -40,9 +40,10 @@ def finish(state: Ingest, outcomes: Outcomes | None) -> Ingested:
         files[mask_path] = merged[case.case_id]
         if case.case_id in pictures:
             files[f"overlays/{case.case_id}.png"] = pictures[case.case_id]
+        frames = dict(zip(ingest_table.FRAME_COLUMNS, (facts.frame, _frame_of(state, case)), strict=True))
         rows.append(
             {"case_id": case.case_id, "patient_id": facts.patient_id, "modality": facts.modality, "roi": case.roi,
-             "image_path": image_path, "mask_path": mask_path, "label": 1}
+             "image_path": image_path, "mask_path": mask_path, "label": 1, **frames}
         )  # fmt: skip
         _use(state, case)
     numbered = sum(case.roi not in case.names for case in made) if state.options.region_map is None else 0
@@ -59,12 +60,34 @@ def finish(state: Ingest, outcomes: Outcomes | None) -> Ingested:
             f"{len(unnamed)} patients without a PatientID are called {', '.join(sorted(unnamed)[:3])}"
             f"{' ...' if len(unnamed) > 3 else ''}, by their study."
         )
-    columns: Sequence[str] = ingest_table.MANIFEST_COLUMNS
+    columns = _columns(rows)
     if outcomes is not None:
         columns = _join(state, outcomes, done, files)
     _tables(state, done, columns, files)
     state.cohort.publish(files)
     return done
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The manifest's, without the frames of reference where no case has one."""
+    frames = ingest_table.FRAME_COLUMNS if any(row[name] for row in rows for name in ingest_table.FRAME_COLUMNS) else ()
+    return [*ingest_table.MANIFEST_COLUMNS, *frames]
+
+
+def _frame_of(state: Ingest, case: CaseFacts) -> str:
+    """The frame of reference that a case's mask lies in: that which its positions name, or the image's where a registration
+    brought them there. Of several regions in one mask, the one that is not the image's."""
+    mine = state.images[case.image].facts.frame
+    moved = {
+        (pair.region, roi) for pair in state.pairs if pair.image == case.image and pair.how == REGISTERED for roi in pair.rois
+    }
+    named = [
+        roi.frame
+        for key, number in case.sources
+        for roi in state.regions[key].facts.rois
+        if roi.number == number and (key, number) not in moved
+    ]
+    return next((frame for frame in named if frame and frame != mine), mine)
 
 
 def _made(state: Ingest, cases: Sequence[CaseFacts]) -> tuple[list[CaseFacts], list[dict[str, Any]]]:
@@ -203,7 +226,7 @@ def _join(state: Ingest, outcomes: Outcomes, done: Ingested, files: dict[str, tu
 
     sheet = read_sheet(outcomes.path, outcomes.id_column, sheet=outcomes.sheet)
     pseudonyms = read_pseudonyms(outcomes.pseudonyms) if outcomes.pseudonyms is not None else None
-    cases = pd.DataFrame(done.rows, columns=list(ingest_table.MANIFEST_COLUMNS)).astype(str)
+    cases = pd.DataFrame(done.rows, columns=_columns(done.rows)).astype(str)
     joined = join_outcomes(cases, sheet, outcomes.id_column, day_first=outcomes.day_first, pseudonyms=pseudonyms)
     done.rows = [{str(name): cell for name, cell in row.items()} for row in joined.frame.to_dict("records")]
     done.outcomes = joined.notes

@@ -228,6 +228,8 @@ def _left_out(state: Ingest, image: ImageFacts) -> str:
     wanted = [one.casefold() for one in state.options.descriptions]
     if wanted and not any(one in text or fnmatchcase(text, one) for one in wanted):
         return "left out by --series-description"
+    if state.options.series and image.uid not in state.options.series:
+        return "left out by --series-uid"
     return ""
 
 

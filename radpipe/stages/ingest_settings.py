@@ -24,11 +24,12 @@ DEFAULT = Limits()
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chose. modalities, descriptions : image series to take; empty: all. descriptions may be part of one, or a
-    pattern. merge : regions of an image that the map gives one name become one. suv, uneven : see io.dicom.series."""
+    """What the user chose. modalities, descriptions, series (UIDs) : image series to take; empty: all. descriptions may be part
+    of one, or a pattern. merge : regions of an image that the map gives one name become one. suv, uneven : see io.dicom.series."""
 
     modalities: tuple[str, ...] = ()
     descriptions: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
     transfer: Transfer = "auto"
     uneven: str = "refuse"
     suv: str = "bw"
@@ -41,6 +42,7 @@ class Options:
         return {
             "--modality": " ".join(sorted(self.modalities)) or "all",
             "--series-description": " | ".join(sorted(self.descriptions)) or "all",
+            "--series-uid": " ".join(sorted(self.series)) or "all",
             "--transfer": self.transfer, "--uneven": self.uneven, "--suv": self.suv,
             "--roi-map": "none" if regions is None else content_key(regions=regions)[:12],
             "--merge-rois": "yes" if self.merge else "no",

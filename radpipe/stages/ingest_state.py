@@ -159,7 +159,7 @@ class Ingest:
     def leave(self, item: Item, facts: dict[str, Any], case_id: str = "") -> None:
         item.why = plain(facts["problem"])
         self.others.append(item)
-        self.fail(case_id or item.patient_id, item.files[0], item.item, facts)
+        self.fail(case_id or item.patient_id, self.shown(facts.get("path", "")) or item.files[0], item.item, facts)
 
     def fail(self, case_id: str, file: str, item: str, facts: dict[str, Any]) -> None:
         hint = (

@@ -225,10 +225,12 @@ def convert_volume(payload: Payload, folder: Path) -> Row:
     from radpipe.io.volumes import read_image
 
     image = read_image(Path(payload["image"]), unit=UNITS.get(payload["modality"], "arbitrary"))
+    _one_orientation(payload["image"], image.grid)
     row = _kept(image, folder)
     regions = read_labelled(Path(payload["mask"]))
     if not regions:
         raise EmptyRoiError("the mask is empty: every voxel is 0.", hint="Draw the region again.", path=payload["mask"])
+    _one_orientation(payload["mask"], regions[0].mask.grid)
     found: dict[str, Row] = {}
     for at, region in enumerate(regions):
 
@@ -244,6 +246,22 @@ def convert_volume(payload: Payload, folder: Path) -> Row:
 
         found[str(at)] = _drawn(at, folder, placed)
     return {**row, "names": [region.name for region in regions], "regions": found}
+
+
+def _one_orientation(path: str, grid: Grid) -> None:
+    """GeometryError for a NIfTI file whose two orientations disagree: the copy has one, and nobody would see it any more."""
+    from radpipe.intake.geometry_faults import orientation_finding
+    from radpipe.io.volumes import read_orientations
+
+    found = read_orientations(Path(path))
+    wrong = None if found is None else orientation_finding(found.sform, found.qform, grid)
+    if wrong is not None and wrong.severity == "error":
+        problem = wrong.what[0].lower() + wrong.what[1:]
+        raise GeometryError(
+            problem,
+            hint="Find out which is right (open it beside an image of the same patient) and write it into both.",
+            path=path,
+        )
 
 
 # what a person looks at

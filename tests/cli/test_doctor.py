@@ -110,7 +110,7 @@ def test_pyradiomics_columns_in_workers_and_a_clean_cohort(
 ) -> None:
     folder: Path = lesions.folder  # type: ignore[attr-defined]
     table = lesions.table("cases.csv", [lesions.row(name, Label="1") for name in "abcd"])  # type: ignore[attr-defined]
-    done = radpipe("doctor", table, "--out", "seen", "--scheduler", "processes", "--workers", "2", cwd=folder)
+    done = radpipe("doctor", table, "--out", "seen", "--scheduler", "processes", "--workers", "1", cwd=folder)
     assert "0 errors" in done.stdout
     found = rows_of(folder / "seen" / "findings.csv")
     # No modality column; and the box of label 2 in every mask is named by no row.

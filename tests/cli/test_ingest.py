@@ -31,6 +31,7 @@ def test_a_cohort_and_its_workflow_in_two_commands(lesions, sheet: Path, radpipe
     assert [(row["case_id"], row["relapse"]) for row in rows][:3] == [
         ("a_CT_label_1", "1"), ("a_CT_label_2", "1"), ("b_CT_label_1", "0"),
     ]  # fmt: skip
+    assert "image_frame_of_reference_uid" not in rows[0]  # NIfTI keeps none
     assert all((out / row[name]).is_file() for row in rows for name in ("image_path", "mask_path"))
     # what extract and run take
     assert not read_cases(out / "manifest.csv").problems

@@ -148,7 +148,7 @@ def test_a_value_that_pandas_would_change_without_a_word_is_refused(column: str,
         ("doctor_geometry", "radpipe.stages.doctor:_GEOMETRY"),
         ("doctor_regions", "radpipe.stages.doctor:_REGIONS"),
         ("doctor_overlaps", "radpipe.stages.doctor:_OVERLAPS"),
-        ("doctor_repairs", "radpipe.stages.doctor:_REPAIRS"),
+        ("doctor_repairs", "radpipe.stages.doctor_mend:_REPAIRS"),
         ("doctor_discretisation", "radpipe.intake.discretisation_advice:COLUMNS"),
     ],
 )

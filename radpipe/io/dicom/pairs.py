@@ -29,8 +29,9 @@ def read_dicom_pair(
     """A DICOM image and a region of an RTSTRUCT or SEG file; the region has the label 1.
 
     roi : name, number or pattern of the region; '' where the file holds one. Several series in the image's folder: the one that
-    the region was drawn on, else the only one of that modality. Registration objects in either folder are used where the frames
-    of reference differ. correct : a segmentation on other voxels keeps its own grid, to be resampled (correctMask).
+    the region was drawn on, else the only one of that modality. Registration objects in that folder are used where the frames of
+    reference differ; where that fails, those that could not be read are named. correct : a segmentation on other voxels keeps
+    its own grid, to be resampled (correctMask).
     """
     region = read_region(mask_path, roi, case_id=case_id)
     export = _export(image_path, case_id)
@@ -39,8 +40,13 @@ def read_dicom_pair(
         image = read_series(series, case_id=case_id)
     except RadpipeError as error:
         raise error.about(case_id=case_id, path=image_path) from error
+    registrations, unread = _registrations(export)
     try:
-        where = region.place(series, _registrations(export))
+        where = region.place(series, registrations)
+    except GeometryError as error:
+        problem = f"{error.problem} {unread}".strip()
+        raise GeometryError(problem, hint=error.hint, case_id=case_id, path=error.path or mask_path) from error
+    try:
         mask = region.on(image, where, correct=correct)
     except RadpipeError as error:
         raise error.about(case_id=case_id, path=mask_path) from error
@@ -165,14 +171,17 @@ def _chosen(export: Export, drawn_on: Sequence[str], modality: str, path: Path) 
         ) from error
 
 
-def _registrations(export: Export) -> list[Registration]:
-    """Of the image's folder; those that cannot be read link nothing, and a missing link is told by name."""
-    found = []
+def _registrations(export: Export) -> tuple[list[Registration], str]:
+    """Those of the image's folder, and a sentence on what could not be read of them: it may be the link that is missing."""
+    found, unread = [], []
     for series in export.series:
         if series.modality == "REG":
             for file in series.files:
                 try:
                     found.append(read_registration(file.path))
-                except FileProblem:
-                    continue
-    return found
+                except FileProblem as error:
+                    unread.append(f"The registration {file.relative} could not be used: {error.problem}")
+    damaged = [left.relative for left in export.left if left.what in ("truncated", "damaged")]
+    if damaged:
+        unread.append(f"A registration may be among the damaged files of the folder: {', '.join(damaged[:3])}.")
+    return found, " ".join(unread)

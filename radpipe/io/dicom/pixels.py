@@ -97,7 +97,7 @@ def check_decoder(syntax: str) -> None:
     if available:
         return
     if uid in _LIBJPEG:
-        hint = "Install the decoder with `pip install pylibjpeg-libjpeg` (GPL-3.0: radpipe's extra jpeg-lossless), or export it uncompressed."
+        hint = "Install its decoder (pylibjpeg-libjpeg, GPL-3.0) with `pip install 'radpipe[jpeg-lossless]'`, or export it uncompressed."
     else:
         hint = "Install its decoder with `pip install pyjpegls pylibjpeg-openjpeg pylibjpeg-rle`, or export it uncompressed."
     raise Unreadable("no-decoder", f"its voxels are compressed as {name}, and no decoder for it is installed.", hint)

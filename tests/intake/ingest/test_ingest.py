@@ -96,7 +96,9 @@ def test_every_good_region_is_a_case(mixed: Any) -> None:
     assert row == {
         "case_id": "P1_PET_GTV", "patient_id": "P1", "modality": "PET", "roi": "GTV", "image_path": "images/P1_PET.nii.gz",
         "mask_path": "masks/P1_PET_GTV.nii.gz", "label": "1",
+        "image_frame_of_reference_uid": mixed.scans["P1 PET"].frame, "mask_frame_of_reference_uid": mixed.scans["P1 PET"].frame,
     }  # fmt: skip
+    assert mixed.manifest["n1_CT_label_1"]["image_frame_of_reference_uid"] == ""
     assert mixed.manifest["x_CT_x"]["patient_id"] == EVIL and mixed.manifest["x_CT_x"]["roi"] == EVIL
 
 

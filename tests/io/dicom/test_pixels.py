@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+import tomllib
 import zlib
 
 import numpy as np
@@ -102,7 +103,7 @@ def test_chosen_frames_only(shared_data):
         pixels.frames(headers.read_whole(folder / PLAIN), [10])
 
 
-def test_jpeg_lossless_is_refused_with_what_to_install(shared_data, tmp_path):
+def test_jpeg_lossless_is_refused_with_what_to_install(shared_data, repository):
     path = shared_data / "dicom/pydicom_data_extra/bad_sequence.dcm"
     try:
         import libjpeg  # noqa: F401  # the GPL plug-in of pylibjpeg
@@ -113,7 +114,11 @@ def test_jpeg_lossless_is_refused_with_what_to_install(shared_data, tmp_path):
     for read in (frames_of, read_image):
         with pytest.raises((Unreadable, FileProblem), match="JPEG Lossless") as caught:
             read(path)
-    assert "pylibjpeg-libjpeg" in str(caught.value) and "bad_sequence.dcm" in str(caught.value)
+    assert "bad_sequence.dcm" in str(caught.value)
+    # What is named is what pip knows.
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    assert f"`pip install '{project['name']}[jpeg-lossless]'`" in str(caught.value)
+    assert any(one.startswith("pylibjpeg-libjpeg") for one in project["optional-dependencies"]["jpeg-lossless"])
 
 
 def test_a_syntax_that_nothing_decodes_is_named(make_slice):

@@ -19,8 +19,11 @@ import pytest
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image
 from radpipe.errors import RadpipeError
-from radpipe.io.volumes import write_image
+from radpipe.io.volumes import read_image, write_image, write_mask
+from radpipe.stages._progress import Progress
 from radpipe.stages.cases import read_cases, single_case
+from radpipe.stages.map_cases import map_here
+from radpipe.stages.maps import MapOptions
 from radpipe.stages.measure import measure_case
 from radpipe.stages.parameter_file import load_settings
 from radpipe.stages.reading import Reading, read_pair
@@ -209,6 +212,47 @@ def test_what_is_refused(export, ct_series, tmp_path: Path, rtstruct, dicom) -> 
         assert caught.value.case_id == "P1" and caught.value.path and caught.value.hint
     with pytest.raises(RadpipeError, match="values are HU, and SUV is expected"):
         read_pair(image, mask, Reading(roi="1"), unit="SUV", case_id="P1")
+
+
+def test_a_registration_that_cannot_be_read_is_named(export, rtstruct, dicom) -> None:
+    """Nothing links the two frames then; the file that might have is said."""
+    image, _ = export
+    elsewhere = rtstruct(
+        [(1, "GTV", [dicom.contour([[x, y, 22.0] for x, y in BOX])])],
+        frame="1.2.3.77",
+        series=("1.2.3.78",),
+        name="elsewhere.dcm",
+    )
+    made = dicom.dataset("1.2.840.10008.5.1.4.1.1.66.1", "REG", FrameOfReferenceUID="1.2.3.9")
+    made.RegistrationSequence = [dicom.item(FrameOfReferenceUID="1.2.3.77", MatrixRegistrationSequence=[])]
+    made.save_as(image / "link.dcm", enforce_file_format=True)
+    with pytest.raises(RadpipeError, match=r"The registration link\.dcm could not be used: .*has no matrix") as caught:
+        read_pair(image, elsewhere, Reading(), case_id="P1")
+    assert caught.value.path == str(elsewhere) and "frame" in caught.value.problem
+    whole = (image / "link.dcm").read_bytes()
+    (image / "link.dcm").write_bytes(whole[:-30])
+    with pytest.raises(RadpipeError, match=r"link\.dcm"):
+        read_pair(image, elsewhere, Reading())
+
+
+def test_maps_of_dicom_are_those_of_nifti(export, tmp_path: Path) -> None:
+    image, mask = export
+    pair = read_pair(image, mask, Reading(roi="Node"))
+    write_image(tmp_path / "i.nii.gz", pair.image)
+    write_mask(tmp_path / "m.nii.gz", pair.mask)
+    settings = load_settings(None, overrides=("kernelRadius:1",), feature_set=None, engine=None)
+    found = []
+    for name, cases in (
+        ("d", single_case(image, mask, "Node")),
+        ("n", single_case(tmp_path / "i.nii.gz", tmp_path / "m.nii.gz")),
+    ):
+        (item,) = map_here(cases, settings, tmp_path / name, MapOptions("nifti", 2, 1), progress=Progress(quiet=True), rerun="")
+        assert item.failure is None, item.failure
+        found.append({path.name: read_image(path).voxels for path in sorted((tmp_path / name).rglob("*.nii.gz"))})
+    ours, theirs = found
+    assert len(ours) > 80 and list(ours) == list(theirs)
+    for name, voxels in ours.items():
+        np.testing.assert_allclose(voxels, theirs[name], rtol=1e-5, atol=1e-9, equal_nan=True, err_msg=name)
 
 
 def test_who_works_with_nifti_does_without_pydicom(tmp_path: Path) -> None:
