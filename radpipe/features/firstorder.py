@@ -28,7 +28,8 @@ def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float
     quarter, three_quarters = percentile(ordered, 25), percentile(ordered, 75)
     median = (float(ordered[(n - 1) // 2]) + float(ordered[n // 2])) / 2.0
     middle = ordered[np.searchsorted(ordered, tenth, "left") : np.searchsorted(ordered, ninetieth, "right")]
-    robust = _sums(middle, float(middle.mean(dtype=np.float64)), 0.0)[0] / middle.size
+    # Of two voxels neither lies between the percentiles: PyRadiomics has a mean over nothing there.
+    robust = _sums(middle, float(middle.mean(dtype=np.float64)), 0.0)[0] / middle.size if middle.size else math.nan
     mean = low if flat else float(ordered.mean(dtype=np.float64))  # a rounded mean would give a flat region a skewness of 1
     *sums, energy = _sums(ordered, mean, shift)
     absolute, m2, m3, m4 = (value / n for value in sums)

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import label
 
 import radpipe.features._kernels as package
 from radpipe.features._kernels import cooccurrence, runs
@@ -26,6 +27,7 @@ from radpipe.features._kernels.eigenvalue import _bisect, _dot, _largest, _remov
 from radpipe.features._kernels.levelsize import _sum_of_squares, level_size_features
 from radpipe.features._kernels.mesh import moments
 from radpipe.features._kernels.neighbourhood import tone_difference_features
+from radpipe.features._kernels.zone_distances import zone_distances
 from radpipe.features._kernels.zones import _root
 from radpipe.features.region import Levels, directions
 
@@ -340,6 +342,29 @@ def test_root(draws):
             shortened = parent.copy()
             assert kernel(shortened, np.int32(k)) == here
             assert (shortened <= parent).all()
+
+
+@QUICK
+@given(GREY, st.integers(0, 99))
+def test_zone_distances(grid, seed):
+    """Zones of every level by scipy's labels."""
+    wide = np.pad(grid, 1).astype(np.int32)
+    flat, where = wide.ravel(), np.flatnonzero(wide).astype(np.int32)
+    away = np.random.default_rng(seed).integers(1, 6, grid.shape).astype(np.int16)
+    wanted, begin = [], np.zeros(len(wide), int)
+    for level in np.unique(grid[grid > 0]):
+        labels, zones = label(grid == level, np.ones((3, 3, 3)))
+        for zone in range(1, zones + 1):
+            inside = np.argwhere(labels == zone)
+            wanted.append((int(level), len(inside), int(away[labels == zone].min())))
+            begin[inside[0, 0] + 1] += 1
+    plane = wide[0].size
+    half = [offset for offset in itertools.product((-1, 0, 1), repeat=3) if offset > (0, 0, 0)]
+    steps = np.array(half) @ [plane, wide.shape[2], 1]
+    for kernel in both_ways(zone_distances):
+        *found, of_plane = kernel(flat, where, steps, away[grid > 0], plane)
+        assert sorted(zip(*(part.tolist() for part in found), strict=True)) == sorted(wanted)
+        assert_array_equal(of_plane, begin)
 
 
 @QUICK

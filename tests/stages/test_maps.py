@@ -203,7 +203,9 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
     tmp_path: Path, case: TableCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maps.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10 * 2**20})())
-    with pytest.raises(RunError, match=r"the maps would take up to .* KB, the disk has 10\.5 MB free, and 52.4 MB of it are to stay free"):
+    with pytest.raises(
+        RunError, match=r"the maps would take up to .* KB, the disk has 10\.5 MB free, and 52.4 MB of it are to stay free"
+    ):
         write_maps(case, FeatureSettings(params=FEW), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
