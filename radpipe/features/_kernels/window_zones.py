@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.window_cells import bits_of_one_more, inverse_squares, level_size, numbered, window_places
+from radpipe.features._kernels.window_cells import (
+    bits_of_one_more,
+    bits_set,
+    inverse_squares,
+    level_size,
+    numbered,
+    window_places,
+)
 
 NAMES = (
     "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelZoneEmphasis",
@@ -176,7 +183,7 @@ def _zones_of_bits(
                         grown = _grown(zone, left)
                 left ^= zone
                 kind[found] = k
-                size[found] = _bits_set(zone)
+                size[found] = bits_set(zone)
                 found += 1
         of_level[0] = 0
         level_size(kind, size, int(found), int(distinct), tone, inverse, bits, code, by_level, by_size, cells, values)
@@ -190,15 +197,6 @@ def _grown(zone: int, within: int) -> int:
     line = zone | (zone << 1) | (zone >> 1)
     plane = line | (line << 4) | (line >> 4)
     return (plane | (plane << 16) | (plane >> 16)) & within
-
-
-@kernel
-def _bits_set(word: int) -> int:
-    """How many bits of a word are set (the sum of ever larger groups, all groups at a time)."""
-    pairs = word - ((word >> 1) & 0x5555555555555555)
-    fours = (pairs & 0x3333333333333333) + ((pairs >> 2) & 0x3333333333333333)
-    eights = (fours + (fours >> 4)) & 0x0F0F0F0F0F0F0F0F
-    return (eights * 0x0101010101010101) >> 56
 
 
 @kernel
