@@ -16,21 +16,21 @@ from radpipe.features.images import SHAPES
 from radpipe.features.parameters import Parameters, TextureSettings
 from radpipe.features.region import Levels, Region, bin_edges, digitised, directions, laid_out
 from radpipe.filters.scene import Scene
-from radpipe.typing import FloatArray, IntArray, Volume
+from radpipe.typing import BoolVolume, FloatArray, IntArray, Volume
 
 Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """levels : of all voxels that windows may read. ordered : the same for first order, whose edges PyRadiomics computes in float64
-    here. values : float64, laid out as ``levels.flat``; NaN where nothing is read. places : (n,) of the centres in ``levels.flat``.
+    """levels : of all voxels that windows may read. region_values : (n,) their intensities, in memory order, in the response's dtype; None
+    where first order is not asked for. mask : (z, y, x), the voxels. places : (n,) of the centres in ``levels.flat``.
     region : of all voxels of the region, centres or not. radius : kernelRadius. reach : (z, y, x), sizes of the image as PyRadiomics
     crops it; offsets as long are left out. own : settings of the image type."""
 
     levels: Levels
-    ordered: Levels
-    values: FloatArray
+    region_values: Volume | None
+    mask: BoolVolume
     places: IntArray
     region: IntArray
     radius: int
@@ -40,6 +40,26 @@ class Windows:
     @property
     def flat_axis(self) -> int | None:
         return self.own.force2Ddimension if self.own.force2D else None
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """float64 intensities, laid out as ``levels.flat``; NaN where nothing is read."""
+        assert self.region_values is not None
+        spread = np.full(self.levels.flat.size, np.nan)
+        spread[self.levels.where] = self.region_values
+        return spread
+
+    @cached_property
+    def ordered(self) -> Levels:
+        """``levels`` for first order, whose edges PyRadiomics computes in float64 here."""
+        values, own, levels = self.region_values, self.own, self.levels
+        if values is None or values.dtype.kind != "f" or values.dtype.itemsize == 8:
+            return levels
+        wide = values.astype(np.float64)
+        grey = digitised(wide, bin_edges(wide, own.binWidth, own.binCount))
+        if np.array_equal(grey, levels.flat[levels.where]):
+            return levels
+        return laid_out(Region(wide, self.mask, levels.spacing_mm), grey, (levels.shape[0] - levels.box[0]) // 2)
 
     @cached_property
     def extent(self) -> IntArray:
@@ -118,30 +138,27 @@ def prepared(
     reach: Triple,
     centres: IntArray,
     voxels: IntArray,
+    first_order: bool,
 ) -> Windows:
     """values : (n,), of the scene's voxels in memory order. centres, voxels : (n, 3) in the scene's box; of the maps, and of the region.
-    RadpipeError: too many grey levels."""
-    region = Region(values, scene.mask, scene.spacing_mm)
+    first_order : whether it is asked for. RadpipeError: too many grey levels."""
     try:
         grey = digitised(values, bin_edges(values, own.binWidth, own.binCount))
-        levels = ordered = laid_out(region, grey, border)
-        if values.dtype.kind == "f" and values.dtype.itemsize < 8:
-            wide = values.astype(np.float64)
-            other = digitised(wide, bin_edges(wide, own.binWidth, own.binCount))
-            if not np.array_equal(grey, other):
-                ordered = laid_out(region, other, border)
+        levels = laid_out(Region(values, scene.mask, scene.spacing_mm), grey, border)
+
+        def places(of: IntArray) -> IntArray:
+            return np.asarray(np.ravel_multi_index(tuple((of + border).T), levels.shape), np.int64)
+
+        found = places(centres)
+        region = found if voxels is centres else places(voxels)
+        windows = Windows(levels, values if first_order else None, scene.mask, found, region, radius, reach, own)
+        if first_order:  # made by one thread, before there are several
+            _ = windows.ordered, windows.values
     except RadpipeError as error:
         if prefix == "original":
             raise
         raise type(error)(f"image type {prefix}: {error.problem}", hint=error.hint, kind=error.kind) from error
-    spread = np.full(levels.flat.size, np.nan)
-    spread[levels.where] = values
-
-    def places(of: IntArray) -> IntArray:
-        return np.asarray(np.ravel_multi_index(tuple((of + border).T), levels.shape), np.int64)
-
-    found = places(centres)
-    return Windows(levels, ordered, spread, found, found if voxels is centres else places(voxels), radius, reach, own)
+    return windows
 
 
 def families_of(parameters: Parameters) -> dict[str, tuple[str, ...]]:

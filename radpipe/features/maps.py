@@ -134,8 +134,8 @@ def plan_maps(
     grid : of the whole image, where ``image`` and ``mask`` are a part of it (:func:`radpipe.features.needed.needed_part`).
 
     stride : a centre at every so many voxels along every axis (a map of stride 2 is an eighth of the work); one of them is the
-    middle of the region's box, moved by ``phase`` (z, y, x), 0 to stride - 1. block : centres computed together; by default
-    voxelBatch, or 2,048. Values do not depend on it.
+    middle of the region's box, moved by ``phase`` (z, y, x), 0 to stride - 1. block : centres computed together. Values do not
+    depend on it, and memory hardly: voxelBatch, which PyRadiomics needs for that, changes nothing.
 
     Errors are those of :func:`radpipe.features.extract.extract`; and ConfigError for a kernelRadius over 5, or no
     family that has maps; EmptyRoiError for a window larger than the region, or no centre in it.
@@ -152,8 +152,6 @@ def plan_maps(
         return plan_ibsi_maps(image, mask, settings, stride, phase, block, grid or image.grid)
     parameters = _checked(settings)
     voxel = parameters.voxel
-    if block is None:
-        block = voxel.voxelBatch if voxel.voxelBatch is not None and voxel.voxelBatch > 0 else BLOCK
     loaded = load(image, mask, parameters.setting)
     box = bounding_box(loaded.inside)
     refuse_large_window(box, voxel.kernelRadius, _planes(parameters), "kernelRadius")
@@ -169,7 +167,7 @@ def plan_maps(
         box=shifted(outer, shift),
         initial=voxel.initValue,
         responses=tuple(prefixes),
-        block=block,
+        block=block or BLOCK,
         window=_window(parameters),
         source=_Source(loaded, box, outer, centres, parameters),
     )
@@ -272,7 +270,7 @@ class _Source:
                     return None
                 return prepared(
                     prefix, values, self.scene, own, self._parameters.voxel.kernelRadius, self.border, self.reach, self._centres,
-                    self._voxels,
+                    self._voxels, "firstorder" in self._parameters.features,
                 )  # fmt: skip
         raise IndexError(response)
 

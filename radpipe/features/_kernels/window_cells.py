@@ -95,6 +95,15 @@ def numbered(level: int, number: LevelArray, tone: IntArray, distinct: int) -> i
 
 
 @kernel
+def bits_set(word: int) -> int:
+    """How many bits of a word are set (the sum of ever larger groups, all groups at a time)."""
+    pairs = word - ((word >> 1) & 0x5555555555555555)
+    fours = (pairs & 0x3333333333333333) + ((pairs >> 2) & 0x3333333333333333)
+    eights = (fours + (fours >> 4)) & 0x0F0F0F0F0F0F0F0F
+    return (eights * 0x0101010101010101) >> 56
+
+
+@kernel
 def level_size(
     kind: LevelArray,
     size: LevelArray,

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.window_cells import bits_of_one_more, inverse_squares, level_size, numbered, window_places
+from radpipe.features._kernels.window_cells import (
+    bits_of_one_more,
+    bits_set,
+    inverse_squares,
+    level_size,
+    numbered,
+    window_places,
+)
 
 GLDM_NAMES = (
     "DependenceEntropy", "DependenceNonUniformity", "DependenceNonUniformityNormalized", "DependenceVariance",
@@ -13,6 +20,8 @@ GLDM_NAMES = (
     "LargeDependenceHighGrayLevelEmphasis", "LargeDependenceLowGrayLevelEmphasis", "LowGrayLevelEmphasis",
     "SmallDependenceEmphasis", "SmallDependenceHighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis",
 )  # fmt: skip
+_BITS = 63  # of a word that is never negative
+_WORDS = 2  # a window of radius 2; in larger ones, looking at all neighbours at a time is as fast
 NGTDM_NAMES = ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength")
 GLDM_ORDER = np.array((9, 4, 5, 8, 2, 7, 11, 1, 15, 14, 10, 0, 13, 12))  # where each stands in level_size's
 
@@ -44,6 +53,13 @@ def window_neighbourhood(
     with_ngtdm = len(ngtdm) > 0
     source, target, steps = window_places(shape, radius, offsets)
     most = source.size
+    by_bits = with_gldm and alpha == 0 and most <= _WORDS * _BITS
+    near_bits = np.zeros((most if by_bits else 0, _WORDS), np.int64)
+    bit = np.zeros((len(near_bits), _WORDS), np.int64)
+    if by_bits:
+        _neighbours_as_bits(radius, offsets, bit, near_bits)
+    of_level = np.zeros((min(most, n_levels) + 1, _WORDS), np.int64)
+    place_of = np.empty(most + 1, np.int64)
     n_steps = 0
     for b in range(len(offsets)):
         if steps[b]:
@@ -77,7 +93,7 @@ def window_neighbourhood(
         for k in range(most):
             here = flat[np.uint64(centres[row] + source[k])]
             cube[np.uint64(target[k])] = here if here else outside
-        if with_gldm:
+        if with_gldm and not by_bits:
             for v in range(span):
                 dependent[v] = 1
             for s in range(n_steps):
@@ -105,12 +121,24 @@ def window_neighbourhood(
             distinct = max(distinct, own)
             kind[n] = own
             inner = np.uint64(target[k] - first)
-            if with_gldm:
+            if by_bits:
+                of_level[np.uint64(own), 0] |= bit[k, 0]
+                of_level[np.uint64(own), 1] |= bit[k, 1]
+                place_of[n] = k
+            elif with_gldm:
                 size[n] = dependent[inner]
             if with_ngtdm:
                 # without a neighbour total is 0 and the level is multiplied by 0
                 difference[n] = abs(here - total[inner] / max(around[inner], 1)) * min(around[inner], 1)
             n += here != 0
+        if by_bits:
+            for t in range(n):
+                same = of_level[np.uint64(kind[t])]
+                beside = near_bits[np.uint64(place_of[t])]
+                size[t] = 1 + bits_set(beside[0] & same[0]) + bits_set(beside[1] & same[1])
+            for k in range(distinct + 1):
+                of_level[k, 0] = 0
+                of_level[k, 1] = 0
         for k in range(1, distinct + 1):
             number[np.uint64(tone[k])] = 0
         if with_gldm:
@@ -119,6 +147,22 @@ def window_neighbourhood(
                 gldm[row, f] = values[order[f]]
         if with_ngtdm:
             _tones(kind, difference, int(n), tone, int(distinct), share, spread, ngtdm[row])
+
+
+@kernel
+def _neighbours_as_bits(radius: IntArray, offsets: IntArray, bit: IntArray, near: IntArray) -> None:
+    """Of every voxel of the window, in memory order: bit (voxels, words), its own; near, those of its neighbours. 0 before."""
+    rows = 2 * radius[1] + 1
+    columns = 2 * radius[2] + 1
+    for k in range(len(near)):
+        bit[k, k // _BITS] = 1 << (k % _BITS)
+        for b in range(len(offsets)):
+            z = k // (rows * columns) + offsets[b, 0]
+            y = k // columns % rows + offsets[b, 1]
+            x = k % columns + offsets[b, 2]
+            if 0 <= z <= 2 * radius[0] and 0 <= y < rows and 0 <= x < columns:
+                other = (z * rows + y) * columns + x
+                near[k, other // _BITS] |= 1 << (other % _BITS)
 
 
 @kernel

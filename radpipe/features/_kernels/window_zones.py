@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.window_cells import bits_of_one_more, inverse_squares, level_size, numbered, window_places
+from radpipe.features._kernels.window_cells import (
+    bits_of_one_more,
+    bits_set,
+    inverse_squares,
+    level_size,
+    numbered,
+    window_places,
+)
 
 NAMES = (
     "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelZoneEmphasis",
@@ -58,14 +65,18 @@ def window_zones(
     allowed = np.zeros(most, np.int64)
     back = np.empty(n_offsets, np.int64)
     back_of = np.zeros(37, np.int64)  # of a single bit; the powers of 2 differ modulo 37
-    apart = 0  # neighbours that do not touch the nearest one; the others of the same level are joined to it already
+    apart_of = np.zeros(
+        37, np.int64
+    )  # of a neighbour: those that do not touch it; the others of its level are joined to it already
     for b in range(n_offsets):
         back[b] = (offsets[b, 0] * (2 * radius[1] + 1) + offsets[b, 1]) * (2 * radius[2] + 1) + offsets[b, 2]
         back_of[(1 << b) % 37] = back[b]
-        for axis in range(3):
-            if abs(offsets[b, axis] - offsets[n_offsets - 1, axis]) > 1:
-                apart |= 1 << b
-    nearest = 1 << (n_offsets - 1)
+        for c in range(n_offsets):
+            far = False
+            for axis in range(3):
+                far |= abs(offsets[b, axis] - offsets[c, axis]) > 1
+            if far:
+                apart_of[(1 << b) % 37] |= 1 << c
     k = 0
     for z in range(2 * radius[0] + 1):
         for y in range(2 * radius[1] + 1):
@@ -76,7 +87,7 @@ def window_zones(
                         allowed[k] |= 1 << b
                 k += 1
     parent = np.empty(most, np.int32)
-    zone = np.empty(most, np.int32)
+    count = np.empty(most, np.int32)
     level = np.empty(most + 1, np.int32)
     size = np.empty(most + 1, np.int32)
     kind = np.empty(most, np.int32)
@@ -94,30 +105,24 @@ def window_zones(
         for k in range(most):
             root = k
             parent[k] = k
+            count[k] = 1
             touching = int(alike[np.uint64(corner + source[k])] & allowed[k])
-            if touching & nearest:
-                root = _root(parent, k - back[n_offsets - 1])
-                parent[k] = root
-                touching &= apart
             while touching:
-                other = _root(parent, k - back_of[np.uint64(touching & -touching) % np.uint64(37)])
-                touching &= touching - 1
-                if other < root:
-                    parent[root] = other
-                    root = other
-                elif root < other:
-                    parent[other] = root
+                place = np.uint64(touching & -touching) % np.uint64(37)
+                other = _root(parent, k - back_of[place])
+                touching &= apart_of[place]
+                if other != root:
+                    low = min(other, root)
+                    high = max(other, root)
+                    parent[high] = low
+                    count[low] += count[high]
+                    root = low
         found = 0
-        for k in range(most):
+        for k in range(most):  # without a branch, which no processor could predict
             here = flat[np.uint64(centres[row] + source[k])]
-            above = parent[k]
-            first = above == k
-            zone[k] = found
-            place = np.uint64(zone[np.uint64(above)])
-            zone[k] = place
-            size[place] = np.int32(1) if first else size[place] + np.int32(1)
-            level[place] = here
-            found += first & (here != 0)
+            level[found] = here
+            size[found] = count[k]
+            found += (parent[k] == k) & (here != 0)
         distinct = 0
         for t in range(found):
             own = numbered(level[t], number, tone, int(distinct))
@@ -169,14 +174,16 @@ def _zones_of_bits(
             of_level[np.uint64(k)] = 0
             number[np.uint64(tone[np.uint64(k)])] = 0
             while left:
-                zone = _grown(left & -left, left)
-                grown = _grown(zone, left)
-                while grown != zone:
-                    zone = grown
+                zone = left & -left
+                if zone != left:  # else the only voxel that is left of the level
+                    zone = _grown(zone, left)
                     grown = _grown(zone, left)
+                    while grown != zone:
+                        zone = grown
+                        grown = _grown(zone, left)
                 left ^= zone
                 kind[found] = k
-                size[found] = _bits_set(zone)
+                size[found] = bits_set(zone)
                 found += 1
         of_level[0] = 0
         level_size(kind, size, int(found), int(distinct), tone, inverse, bits, code, by_level, by_size, cells, values)
@@ -190,15 +197,6 @@ def _grown(zone: int, within: int) -> int:
     line = zone | (zone << 1) | (zone >> 1)
     plane = line | (line << 4) | (line >> 4)
     return (plane | (plane << 16) | (plane >> 16)) & within
-
-
-@kernel
-def _bits_set(word: int) -> int:
-    """How many bits of a word are set (the sum of ever larger groups, all groups at a time)."""
-    pairs = word - ((word >> 1) & 0x5555555555555555)
-    fours = (pairs & 0x3333333333333333) + ((pairs >> 2) & 0x3333333333333333)
-    eights = (fours + (fours >> 4)) & 0x0F0F0F0F0F0F0F0F
-    return (eights * 0x0101010101010101) >> 56
 
 
 @kernel

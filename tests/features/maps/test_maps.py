@@ -58,12 +58,15 @@ def same(one: FeatureMaps, other: FeatureMaps) -> None:
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_blocks_and_threads_change_no_value(image: Image, lesion: Mask, masked: bool) -> None:
+def test_blocks_and_threads_change_no_value(image: Image, lesion: Mask, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     images = {"Original": {}, "Square": {"binWidth": 5}}
-    whole = extract_maps(image, lesion, settings({"maskedKernel": masked}, images), dtype=np.float64)
-    cut = settings({"maskedKernel": masked, "voxelBatch": 37}, images)
-    same(whole, extract_maps(image, lesion, cut, dtype=np.float64))
-    same(whole, extract_maps(image, lesion, cut, threads=3, dtype=np.float64))
+    wanted = settings({"maskedKernel": masked}, images)
+    whole = extract_maps(image, lesion, wanted, dtype=np.float64)
+    monkeypatch.setattr(maps, "BLOCK", 37)
+    same(whole, extract_maps(image, lesion, wanted, dtype=np.float64))
+    same(whole, extract_maps(image, lesion, wanted, threads=3, dtype=np.float64))
+    batch = settings({"maskedKernel": masked, "voxelBatch": 11}, images)
+    same(whole, extract_maps(image, lesion, batch, dtype=np.float64))
 
 
 def test_any_block_may_be_computed_at_any_time(image: Image, lesion: Mask) -> None:
