@@ -32,7 +32,9 @@ def test_a_missing_slice_is_refused_or_filled_where_the_user_says_so(
     out = tmp_path / "cohort"
     command(hospital.folder, out, check=3)
     (failure,) = tools.rows_of(out / "failures.csv")
-    assert failure["case_id"] == "P1_CT_GTV" and "missing" in failure["problem"] and "or say --uneven resample." in failure["hint"]
+    assert (
+        failure["case_id"] == "P1_CT_GTV" and "missing" in failure["problem"] and "or say --uneven resample." in failure["hint"]
+    )
     assert tools.rows_of(out / "manifest.csv") == []
     command(hospital.folder, out, "--uneven", "resample", "--redo")
     row = only_row(tools, out)
