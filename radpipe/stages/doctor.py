@@ -16,7 +16,7 @@ import numpy as np
 from radpipe.core import tables
 from radpipe.core.image import UNITS
 from radpipe.errors import FileProblem, RadpipeError, RunError
-from radpipe.intake import cohort_faults, discretisation_advice, repairs
+from radpipe.intake import cohort_faults, coinciding, discretisation_advice, repairs
 from radpipe.intake.cohort_faults import Examined
 from radpipe.intake.discretisation_advice import Advice, RegionLevels
 from radpipe.intake.findings import CHECKS, Finding, in_order, table_rows
@@ -215,7 +215,7 @@ def _laid_over(
     work: Work, examined: Sequence[Examined], by_id: dict[str, TableCase]
 ) -> tuple[list[dict[str, Any]], list[Finding], dict[tuple[str, ...], Picture]]:
     """Regions of one lesion on several modalities: (rows of the table of overlaps, findings, their pictures)."""
-    groups = cohort_faults.groups(examined)
+    groups = coinciding.groups(examined)
     jobs, about = {}, {}
     for number, group in enumerate(groups):
         members = [one for of in group.values() for one in of]

@@ -13,7 +13,7 @@ import numpy as np
 from radpipe.core.grid import Grid, grid_differences
 from radpipe.core.image import UNITS, Image, Mask
 from radpipe.errors import EmptyRoiError, RadpipeError
-from radpipe.intake import cohort_faults, voxel_faults
+from radpipe.intake import cohort_faults, coinciding, voxel_faults
 from radpipe.intake.discretisation_advice import occupied_levels
 from radpipe.intake.findings import Finding, Place
 from radpipe.intake.geometry_faults import confirm, geometry_findings, lattice, on_image, orientation_finding, space_finding
@@ -109,8 +109,8 @@ def compare_regions(payload: Payload, folder: Path) -> Row:
     }
     several = [_several(name, group[name], masks[name]) for name in group]
     group = {name: of for (name, of), odd in zip(group.items(), several, strict=True) if odd is None}
-    overlaps = {pair: cohort_faults.overlap(masks[pair[0]], masks[pair[1]]) for pair in cohort_faults.pairs(group)}
-    apart = cohort_faults.apart(group, overlaps)
+    overlaps = {pair: coinciding.overlap(masks[pair[0]], masks[pair[1]]) for pair in coinciding.pairs(group)}
+    apart = coinciding.apart(group, overlaps)
     findings = [*(odd for odd in several if odd is not None), *apart]
     slices: dict[str, Any] = {}
     pictures: dict[str, Any] = {}
@@ -136,9 +136,9 @@ def compare_regions(payload: Payload, folder: Path) -> Row:
 
 def _several(modality: str, cases: list[cohort_faults.Examined], masks: list[Mask]) -> Finding | None:
     """Whether several images of one modality contradict each other: then which of them others should agree with is unknown."""
-    images = [[masks[place] for place in places] for places in cohort_faults.images_of(cases)]
-    lowest = min((cohort_faults.overlap(*two).dice for two in itertools.combinations(images, 2)), default=1.0)
-    return cohort_faults.disagreeing(modality, cases, lowest) if lowest < cohort_faults.APART else None
+    images = [[masks[place] for place in places] for places in coinciding.images_of(cases)]
+    lowest = min((coinciding.overlap(*two).dice for two in itertools.combinations(images, 2)), default=1.0)
+    return coinciding.disagreeing(modality, cases, lowest) if lowest < coinciding.APART else None
 
 
 def load_slices(folder: Path, pictures: dict[str, Any]) -> dict[int, tuple[OverlaySlice, str]]:

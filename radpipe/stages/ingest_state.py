@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from radpipe.stages._progress import Progress
 
 _ROOMS = ("intake", "io", "preprocessing")
+_SAID_HERE = {
+    "compute.case_memory_mb": "--case-memory-mb",
+    "compute.case_timeout_s": "--case-timeout-s",
+    'have it resampled (uneven="resample")': "say --uneven resample",
+    " Or read the values as they are stored (suv=None).": "",
+}
+"""What the readers call their parameters -> the options of the command."""
 _LIBRARIES = ("highdicom", "matplotlib", "numpy", "pydicom", "pyjpegls", "pylibjpeg", "scipy", "simpleitk")
 
 
@@ -162,11 +169,9 @@ class Ingest:
         self.fail(case_id or item.patient_id, self.shown(facts.get("path", "")) or item.files[0], item.item, facts)
 
     def fail(self, case_id: str, file: str, item: str, facts: dict[str, Any]) -> None:
-        hint = (
-            facts["hint"]
-            .replace("compute.case_memory_mb", "--case-memory-mb")
-            .replace("compute.case_timeout_s", "--case-timeout-s")
-        )
+        hint = facts["hint"]
+        for ours, theirs in _SAID_HERE.items():
+            hint = hint.replace(ours, theirs)
         row = {"case_id": case_id, "file": file, "item": item, "error": facts["error"], "problem": facts["problem"], "hint": hint}
         if row not in self.failures:
             self.failures.append(row)

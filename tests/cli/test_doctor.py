@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,16 +104,15 @@ def test_a_cohort_that_is_not_there(inside: Inside, tmp_path: Path) -> None:
     assert status == 2 and "does not exist" in err
 
 
-def test_pyradiomics_columns_in_workers_and_a_clean_cohort(
-    lesions: object, radpipe: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_pyradiomics_columns_and_a_clean_cohort(lesions: object, inside: Inside) -> None:
+    """In workers: the newcomer's test, and test_places."""
     folder: Path = lesions.folder  # type: ignore[attr-defined]
-    table = lesions.table("cases.csv", [lesions.row(name, Label="1") for name in "abcd"])  # type: ignore[attr-defined]
-    done = radpipe("doctor", table, "--out", "seen", "--scheduler", "processes", "--workers", "1", cwd=folder)
-    assert "0 errors" in done.stdout
+    table = lesions.table("cases.csv", [lesions.row(name, Label="1") for name in "abc"])  # type: ignore[attr-defined]
+    status, said, _ = inside("doctor", table, "--out", "seen", cwd=folder)
+    assert status == 0 and "0 errors" in said
     found = rows_of(folder / "seen" / "findings.csv")
     # No modality column; and the box of label 2 in every mask is named by no row.
-    assert [(row["case_id"], row["check"]) for row in found] == [("", "manifest"), *[(name, "unused-labels") for name in "abcd"]]
+    assert [(row["case_id"], row["check"]) for row in found] == [("", "manifest"), *[(name, "unused-labels") for name in "abc"]]
     advice = rows_of(folder / "seen" / "discretisation.csv")
     assert sum(row["recommended"] == "True" for row in advice) == 1
     # The advised parameter file is one that `extract` takes.

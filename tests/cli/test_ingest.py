@@ -63,9 +63,3 @@ def test_options_that_make_no_sense(options: tuple[str, ...], words: str, lesion
     status, _, said = inside("ingest", lesions.folder, "--out", tmp_path / "cohort", *options, cwd=tmp_path)
     assert status == 2 and words in said
     assert not (tmp_path / "cohort").exists()
-
-
-def test_files_whose_modality_nobody_says_are_named(lesions, radpipe, tmp_path: Path) -> None:
-    done = radpipe("ingest", lesions.folder, "--out", tmp_path / "cohort", "-q", *INGEST, check=3)
-    assert "neither its name nor its folder says whether it is CT, PET or MR. Say --modality" in done.stderr
-    assert "4 could not be used" in done.stderr and "0 cases" in done.stdout and "next:" not in done.stdout

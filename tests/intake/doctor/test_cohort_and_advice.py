@@ -12,7 +12,8 @@ from radpipe.core.grid import Grid
 from radpipe.core.image import Mask
 from radpipe.datasets import load_sts_pet
 from radpipe.features.region import Region, bin_edges, discretise
-from radpipe.intake.cohort_faults import Examined, apart, groups, odd_planes, odd_spacings, overlap, scales
+from radpipe.intake.cohort_faults import Examined, odd_planes, odd_spacings, scales
+from radpipe.intake.coinciding import apart, groups, overlap
 from radpipe.intake.discretisation_advice import RegionLevels, advise, occupied_levels, spanned
 from radpipe.stages import doctor
 from radpipe.stages.doctor import examine

@@ -42,14 +42,14 @@ def stored_otherwise(grid: Grid, axes: tuple[int, int, int], flips: tuple[int, i
     )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(grids())
 def test_a_grid_and_itself(grid: Grid) -> None:
     assert geometry_findings(grid, grid) == []
     assert all(row["same"] for row in attributes(grid, grid))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(grids(), st.integers(0, 2), st.floats(0.2, 40), st.sampled_from((-1, 1)))
 def test_a_shift_is_named_by_axis_side_and_length(grid: Grid, axis: int, voxels: float, sign: int) -> None:
     index = np.zeros(3)
@@ -70,7 +70,7 @@ def test_a_shift_is_named_by_axis_side_and_length(grid: Grid, axis: int, voxels:
     assert row["difference_mm"] == pytest.approx(voxels * grid.spacing_mm[2 - axis], rel=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(grids(), st.permutations(range(3)), st.tuples(*[st.booleans()] * 3), st.integers(0, 2**32 - 1))
 def test_another_order_of_storage_is_named_and_undone_without_moving_a_voxel(
     grid: Grid, axes: list[int], flips: tuple[bool, bool, bool], seed: int
@@ -120,7 +120,7 @@ def test_sizes_in_another_order_under_the_same_header() -> None:
     assert "26 x 15 x 21" in found.what and "21 x 15 x 26" in found.what
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(grids(), st.integers(0, 2), st.booleans(), st.integers(1, 2), st.booleans())
 def test_slices_too_few_or_too_many(grid: Grid, axis: int, low: bool, count: int, fewer: bool) -> None:
     shape = list(grid.shape)
@@ -192,7 +192,7 @@ def test_another_resolution_of_the_same_field_of_view(factor: float) -> None:
     assert "same field of view" in found.what and "z " not in found.what.split(";")[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(grids(), st.floats(4.0, 40.0), st.sampled_from("xyz"))
 def test_a_rotation_is_measured(grid: Grid, degrees: float, axis: str) -> None:
     turn = Rotation.from_euler(axis, degrees, degrees=True).as_matrix() @ np.asarray(grid.direction).reshape(3, 3)

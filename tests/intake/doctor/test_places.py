@@ -12,7 +12,8 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from radpipe.intake.cohort_faults import Examined, groups
+from radpipe.intake.cohort_faults import Examined
+from radpipe.intake.coinciding import groups
 from radpipe.stages import doctor
 from radpipe.stages.doctor import examine, prepare
 from radpipe.stages.doctor_mend import mend

@@ -189,6 +189,7 @@ def test_nothing_leaves_the_folder_and_nothing_tells_who_it_was(mixed: Any, tool
     assert said.rstrip().endswith(f"next: radpipe doctor {mixed.out}    then: radpipe init {mixed.out}")
 
 
+@pytest.mark.slow
 def test_no_place_of_a_file_matters(mixed: Any, tools: Any, command: Any, tmp_path: Path) -> None:
     moved = tools.scattered(mixed.export, tmp_path / "export", seed=20261121)
     command(tmp_path / "export", tmp_path / "cohort", check=3)

@@ -32,7 +32,9 @@ def test_a_missing_slice_is_refused_or_filled_where_the_user_says_so(
     out = tmp_path / "cohort"
     command(hospital.folder, out, check=3)
     (failure,) = tools.rows_of(out / "failures.csv")
-    assert failure["case_id"] == "P1_CT_GTV" and "missing" in failure["problem"] and "resample" in failure["hint"]
+    assert (
+        failure["case_id"] == "P1_CT_GTV" and "missing" in failure["problem"] and "or say --uneven resample." in failure["hint"]
+    )
     assert tools.rows_of(out / "manifest.csv") == []
     command(hospital.folder, out, "--uneven", "resample", "--redo")
     row = only_row(tools, out)
@@ -146,3 +148,16 @@ def test_a_nifti_whose_orientations_disagree_is_refused(
     (failure,) = tools.rows_of(out / "failures.csv")
     assert failure["file"] == f"volumes/odd_CT_{kind}.nii.gz"
     assert "(sform, qform) put the farthest corner 30 mm (12 voxels) apart" in failure["problem"]
+
+
+def test_files_whose_modality_nobody_says_are_named(hospital: Any, tools: Any, command: Any, tmp_path: Path) -> None:
+    folder = hospital.folder / "volumes"
+    for name in "ab":
+        hospital.nifti(name, {1: BOX})
+        for kind in ("image", "mask"):
+            (folder / f"{name}_CT_{kind}.nii.gz").rename(folder / f"{name}_{kind}.nii.gz")
+    done = command(hospital.folder, tmp_path / "cohort", check=3)
+    assert "neither its name nor its folder says whether it is CT, PET or MR. Say --modality" in done.stderr
+    assert "2 could not be used" in done.stderr and "0 cases" in done.stdout and "next:" not in done.stdout
+    command(hospital.folder, tmp_path / "cohort", "-m", "MR", "--redo")
+    assert {row["modality"] for row in tools.rows_of(tmp_path / "cohort" / "manifest.csv")} == {"MR"}

@@ -127,7 +127,7 @@ def test_a_name_that_is_no_text_does_not_break_a_table(tmp_path):
     assert scan_folder(tmp_path).left[0].relative.encode("utf-8")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 0.999))
 def test_every_cut_of_a_file_is_left(tmp_path, make_slice, share):
     source = tmp_path / "whole.bin"
@@ -139,7 +139,7 @@ def test_every_cut_of_a_file_is_left(tmp_path, make_slice, share):
     assert isinstance(scan_file(path, tmp_path), Left)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(st.tuples(st.floats(0, 0.9999), st.binary(min_size=1, max_size=4)), min_size=1, max_size=5),
     kind=st.integers(0, 2),

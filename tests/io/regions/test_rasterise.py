@@ -271,7 +271,7 @@ def by_hand(points: np.ndarray, centres: np.ndarray, normal: np.ndarray) -> tupl
     return (every > 0).all(axis=0) | (every < 0).all(axis=0), np.abs(every).min(axis=0) < 1e-5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), parallel=st.booleans())
 def test_a_stack_of_polygons_equals_a_test_of_every_centre(seed: int, parallel: bool) -> None:
     rng = np.random.default_rng(seed)

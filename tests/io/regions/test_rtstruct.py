@@ -146,7 +146,7 @@ def test_files_that_are_no_structure_set(tmp_path: Path, rtstruct, ct_series, di
     assert read_rtstruct(empty).rois == ()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1))
 def test_a_file_cut_anywhere_is_refused(rtstruct, dicom, tmp_path: Path, share: float) -> None:
     path = tmp_path / "whole.dcm"
@@ -162,7 +162,7 @@ def test_a_file_cut_anywhere_is_refused(rtstruct, dicom, tmp_path: Path, share: 
         read_rtstruct(cut)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_damaged_bytes_never_crash(rtstruct, dicom, tmp_path: Path, seed: int) -> None:
     path = tmp_path / "whole.dcm"

@@ -295,7 +295,7 @@ def test_headers_that_do_not_fit(seg, tmp_path: Path, rtstruct) -> None:
         read_seg(rtstruct([]))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1))
 def test_a_file_cut_anywhere_is_refused(seg, tmp_path: Path, share: float) -> None:
     path = tmp_path / "whole.dcm"
@@ -307,7 +307,7 @@ def test_a_file_cut_anywhere_is_refused(seg, tmp_path: Path, share: float) -> No
         read_seg(tmp_path / "cut.dcm")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_random_stacks_come_back_where_they_lie(seg, seed: int) -> None:
     """Random planes of a random turned stack, frames in random order: every voxel at its own place in the patient."""
