@@ -23,12 +23,12 @@ from radpipe.features.ibsi.catalogue import column_families, feature_names
 from radpipe.features.ibsi.discretise import grey_levels, laid_out
 from radpipe.features.ibsi.extract import image_types
 from radpipe.features.ibsi.parameters import IbsiParameters
-from radpipe.features.ibsi.prepare import Prepared, prepare, resampled_axis
+from radpipe.features.ibsi.prepare import Prepared, all_finite, prepare, resampled_axis
 from radpipe.features.ibsi.textures import around, directions
 from radpipe.features.map_frame import BLOCK, MapPlan, Triple, centres_of, placed, refuse_large_window, shifted
 from radpipe.features.needed import padded
 from radpipe.features.region import Box, Levels, bounding_box
-from radpipe.typing import FloatArray, IntArray
+from radpipe.typing import FloatArray, IntArray, Volume
 
 MAPPED = ("stat", "ih", "cm", "rlm", "szm", "ngt", "ngl")
 WITHOUT = {
@@ -86,7 +86,7 @@ def plan_ibsi_maps(
     parameters = settings.ibsi_parameters
     _refuse_unmapped(parameters)
     prepared = prepare(image, mask, parameters)
-    if parameters.filter is not None and not np.isfinite(prepared.voxels).all():
+    if parameters.filter is not None and not all_finite(prepared.voxels):
         raise FileProblem(
             "the image has NaN or infinite voxels, which a filter spreads.", hint="Mend the image, or leave the filter out."
         )
@@ -171,7 +171,7 @@ class IbsiSource:
         self._prefixes = list(image_types(parameters))
         self._lock = Lock()
         self._next = 0
-        self._responses: Iterator[tuple[int, FloatArray]] = iter(())
+        self._responses: Iterator[tuple[int, Volume]] = iter(())
         self._kept: tuple[int, IbsiWindows | None] = (-1, None)
 
     @property
@@ -195,11 +195,11 @@ class IbsiSource:
                 for number, voxels in self._responses:
                     self._next = number + 1
                     if number == response:
-                        self._kept = (response, self._laid_out(response, voxels[self._mask]))
+                        self._kept = (response, self._laid_out(response, voxels[self._mask].astype(np.float64, copy=False)))
                         break
             return self._kept[1]
 
-    def _all(self) -> Iterator[tuple[int, FloatArray]]:
+    def _all(self) -> Iterator[tuple[int, Volume]]:
         """(number, (z, y, x) of the box) of every response in turn."""
         if self._parameters.filter is None:
             yield 0, self._prepared.voxels

@@ -69,7 +69,7 @@ def scalar(image: Image, mask: Mask, wanted: FeatureSettings) -> dict[tuple[int,
         row = {}
         for family, way, named in column_families(parameters):
             if family == "stat":
-                values = statistics.compute(prepared.voxels[window][inside])
+                values = statistics.compute(prepared.voxels[window][inside].astype(np.float64))
             elif family == "ih":
                 values = intensity_histogram(own)
             else:
