@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from radpipe.cli.said import announce, show_failures
 from radpipe.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -130,14 +130,6 @@ def extract(
     return close(cases, table, out, began, quiet=quiet)
 
 
-def announce(settings: FeatureSettings, quiet: bool) -> None:
-    """Say it where the first call on this machine will take half a minute."""
-    from radpipe.features._kernels._jit import compiled
-
-    if settings.engine == "radpipe" and not quiet and not compiled():
-        click.echo("the feature kernels are compiled now, once on this machine: about half a minute", err=True)
-
-
 def listing(table: Table, settings: FeatureSettings) -> str:
     """One case for people: name, value, unit, and why a value is no measurement."""
     from radpipe.features.dictionary import feature_dictionary
@@ -173,11 +165,3 @@ def close(cases: TableCases, table: Table, out: Path | None, began: float, *, qu
         what = f"{len(table.rows)} cases, {len(table.features)} features"
         click.echo(f"{out}  ({what}, {time.monotonic() - began:.1f} s)")
     return 3 if failed else 0
-
-
-def show_failures(failures: Sequence[dict[str, Any]], most: int) -> None:
-    """The first of them on standard error."""
-    for row in failures[:most]:
-        click.echo(f"radpipe: case {row['case_id']}: {row['path']}: {row['problem']} {row['hint']}".rstrip(), err=True)
-    if len(failures) > most:
-        click.echo(f"radpipe: ... and {len(failures) - most} more", err=True)

@@ -64,7 +64,7 @@ def _write_tables(out: Path, measured: Sequence[Measured], columns: Sequence[str
 
 
 def _close(measured: Sequence[Measured], out: Path, began: float, *, cohort: bool) -> int:
-    from radpipe.cli.extract import show_failures
+    from radpipe.cli.said import show_failures
 
     failures = [item.failure for item in measured if item.failure is not None]
     done = [item.result for item in measured if item.result is not None]

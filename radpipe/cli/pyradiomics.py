@@ -86,7 +86,7 @@ def command(
 
         measured = maps_as_pyradiomics(cases, settings, out_dir or Path("."), threads=jobs, rerun=rerun)
     elif not batch:
-        from radpipe.cli.extract import announce
+        from radpipe.cli.said import announce
 
         announce(settings, quiet=verbosity < 3)
         measured = measure_here(cases, settings, rerun=rerun, first_channel=True)
@@ -163,7 +163,7 @@ def _validate(cases: TableCases, settings: FeatureSettings) -> int:
 
 
 def _close(failures: list[dict[str, Any]]) -> int:
-    from radpipe.cli.extract import show_failures
+    from radpipe.cli.said import show_failures
 
     show_failures(failures, len(failures))
     return 3 if failures else 0

@@ -34,8 +34,8 @@ _ROOMS = ("intake", "io", "preprocessing")
 _SAID_HERE = {
     "compute.case_memory_mb": "--case-memory-mb",
     "compute.case_timeout_s": "--case-timeout-s",
-    'have it resampled (uneven="resample")': "say --uneven resample",
-    " Or read the values as they are stored (suv=None).": "",
+    "have it resampled (radpipe ingest --uneven resample)": "say --uneven resample",
+    " Or read the values as they are stored (in Python, suv=None).": "",
 }
 """What the readers call their parameters -> the options of the command."""
 _LIBRARIES = ("highdicom", "matplotlib", "numpy", "pydicom", "pyjpegls", "pylibjpeg", "scipy", "simpleitk")

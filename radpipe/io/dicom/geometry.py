@@ -208,7 +208,7 @@ def _uneven(gaps: FloatArray, names: list[str]) -> tuple[str, str]:
     usual = float(np.median(gaps))
     times = gaps / usual
     wide = [i for i in range(len(gaps)) if times[i] > 1.5 and abs(times[i] - round(times[i])) < 0.05]
-    resample = 'export it whole, or have it resampled (uneven="resample").'
+    resample = "export it whole, or have it resampled (radpipe ingest --uneven resample)."
     if wide and all(i in wide or abs(times[i] - 1) < 0.05 for i in range(len(gaps))):
         lost = sum(round(float(times[i])) - 1 for i in wide)
         gaps_named = [f"{gaps[i]:.2f} mm between {names[i]} and {names[i + 1]}" for i in wide]
@@ -234,11 +234,11 @@ def _aside(aside: FloatArray, along: FloatArray, names: list[str]) -> tuple[str,
     if left_over <= 0.1 + 0.01 * np.abs(aside).max():
         return (
             f"its slices are sheared by {angle:.1f} degrees (gantry tilt): {far}.",
-            'Export it without tilt, or have it resampled (uneven="resample").',
+            "Export it without tilt, or have it resampled (radpipe ingest --uneven resample).",
         )
     return (
         f"its slices do not lie over each other: {far}.",
-        'Look at the series; to place each slice where its header says, have it resampled (uneven="resample").',
+        "Look at the series; to place each slice where its header says, have it resampled (radpipe ingest --uneven resample).",
     )
 
 

@@ -31,7 +31,7 @@ TAGS = (
     ),
     0x00090010, 0x0009100D, 0x70530010, 0x70531000, 0x70531009,
 )  # fmt: skip
-_AS_IT_IS = "Or read the values as they are stored (suv=None)."
+_AS_IT_IS = "Or read the values as they are stored (in Python, suv=None)."
 _UNITS = {"BQ/ML": "BQML", "G/ML{SUVBW}": "GML", "{SUVBW}G/ML": "GML", "COUNTS": "CNTS", "{COUNTS}": "CNTS"}
 _KINDS = {"": "bw", "BW": "bw", "LBM": "lbm", "LBMJANMA": "lbm", "BSA": "bsa"}
 
