@@ -227,7 +227,7 @@ def fresh(python: str, *job: Any, environment: dict[str, str] | None = None) -> 
     command = [python, str(Path(__file__).resolve()), "--job", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})})
     if done.returncode:
-        sys.exit(done.stderr[-2000:])
+        sys.exit(f"{job[0]} ended with status {done.returncode}.\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
