@@ -28,7 +28,7 @@ from radpipe.features._kernels.levelsize import _sum_of_squares, level_size_feat
 from radpipe.features._kernels.mesh import moments
 from radpipe.features._kernels.neighbourhood import tone_difference_features
 from radpipe.features._kernels.zone_distances import zone_distances
-from radpipe.features._kernels.zones import _root
+from radpipe.features._kernels.zones import _root, linked
 from radpipe.features.region import Levels, directions
 
 QUICK = settings(max_examples=int(os.environ.get("RADPIPE_TWIN_EXAMPLES", "50")), deadline=None, derandomize=True)
@@ -361,6 +361,10 @@ def test_zone_distances(grid, seed):
     plane = wide[0].size
     half = [offset for offset in itertools.product((-1, 0, 1), repeat=3) if offset > (0, 0, 0)]
     steps = np.array(half) @ [plane, wide.shape[2], 1]
+    for kernel in both_ways(linked):
+        parent = kernel(flat, where, steps, steps)
+        assert all(parent[place] <= place and flat[parent[place]] == flat[place] for place in where)
+        assert np.count_nonzero(parent[where] == where) == len(wanted)
     for kernel in both_ways(zone_distances):
         *found, of_plane = kernel(flat, where, steps, away[grid > 0], plane)
         assert sorted(zip(*(part.tolist() for part in found), strict=True)) == sorted(wanted)

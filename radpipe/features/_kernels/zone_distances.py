@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radpipe.features._kernels._jit import IntArray, LevelArray, kernel
-from radpipe.features._kernels.zones import _root
+from radpipe.features._kernels.zones import linked
 
 ShortArray: TypeAlias = NDArray[Any]  # whole numbers, of 16 bits where they suffice
 
@@ -21,24 +21,9 @@ def zone_distances(
 
     levels : flat, bordered, at most 32,767. where : places of the region's voxels in it, ascending. offsets : half of the
     neighbourhood, as distances back in memory. distance : (voxels,) of the region's voxels, int16 or int32, as the least ones
-    are. plane_size : voxels of a plane, with its border. Union-find; the root of a zone is its first voxel.
+    are. plane_size : voxels of a plane, with its border.
     """
-    parent = np.empty(levels.size, np.int32)  # read only at voxels of the region that were passed already
-    steps = offsets.astype(np.uint64)  # unsigned: see pair_counts
-    for place in where:
-        voxel = np.uint64(place)
-        level = levels[voxel]
-        root = np.int32(place)
-        parent[voxel] = root
-        for step in steps:
-            neighbour = voxel - step
-            if levels[neighbour] == level:
-                other = _root(parent, np.int32(parent[neighbour]))
-                if other < root:
-                    parent[np.uint32(root)] = other
-                    root = other
-                elif root < other:
-                    parent[np.uint32(other)] = root
+    parent = linked(levels, where, offsets, offsets)
     count = 0
     for place in where:
         count += parent[np.uint64(place)] == place

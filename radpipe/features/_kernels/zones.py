@@ -11,31 +11,9 @@ from radpipe.features._kernels._jit import IntArray, LevelArray, kernel
 def zones(levels: LevelArray, where: LevelArray, offsets: IntArray, not_beside_left: IntArray) -> tuple[LevelArray, LevelArray]:
     """(level, size) of every connected zone, int32 each. offsets : half of the neighbourhood, those that come earlier in memory.
 
-    Union-find in memory order; the root of a zone is its first voxel. The last offset is the nearest in memory ("left"). Where
-    the voxel to the left is of the same level, it is joined already to every earlier neighbour of that level that touches it,
-    so only those that do not touch it are looked at. not_beside_left : the offsets of these.
+    not_beside_left : see :func:`linked`.
     """
-    parent = np.empty(levels.size, np.int32)  # read only at voxels of the region that were passed already
-    all_steps = offsets.astype(np.uint64)  # unsigned: see pair_counts
-    few_steps = not_beside_left.astype(np.uint64)
-    to_left = all_steps[offsets.size - 1]
-    for place in where:
-        voxel = np.uint64(place)
-        level = levels[voxel]
-        root = np.int32(place)
-        joined = levels[voxel - to_left] == level
-        if joined:
-            root = _root(parent, np.int32(parent[voxel - to_left]))
-        parent[voxel] = root
-        for step in few_steps if joined else all_steps:
-            neighbour = voxel - step
-            if levels[neighbour] == level:
-                other = _root(parent, np.int32(parent[neighbour]))
-                if other < root:
-                    parent[np.uint32(root)] = other
-                    root = other
-                elif root < other:
-                    parent[np.uint32(other)] = root
+    parent = linked(levels, where, offsets, not_beside_left)
     # A root comes before all others of its zone: from then on it holds the size, below zero, and its voxels lead to it.
     count = 0
     for place in where:
@@ -59,6 +37,39 @@ def zones(levels: LevelArray, where: LevelArray, offsets: IntArray, not_beside_l
             zone_size[found] = -parent[voxel]
             found += 1
     return zone_level, zone_size
+
+
+@kernel
+def linked(levels: LevelArray, where: LevelArray, offsets: IntArray, not_beside_left: IntArray) -> LevelArray:
+    """(levels.size,) int32, for every voxel of the region an earlier one of its zone, or itself where it is the first; what stands
+    elsewhere means nothing.
+
+    Union-find in memory order. The last offset is taken first ("left", the nearest in memory). Where the voxel there is of the
+    same level, it is joined already to every earlier neighbour of that level that touches it, so only those that do not touch it
+    are looked at. not_beside_left : the offsets of these, or all.
+    """
+    parent = np.empty(levels.size, np.int32)  # read only at voxels of the region that were passed already
+    all_steps = offsets.astype(np.uint64)  # unsigned: see pair_counts
+    few_steps = not_beside_left.astype(np.uint64)
+    to_left = all_steps[offsets.size - 1]
+    for place in where:
+        voxel = np.uint64(place)
+        level = levels[voxel]
+        root = np.int32(place)
+        joined = levels[voxel - to_left] == level
+        if joined:
+            root = _root(parent, np.int32(parent[voxel - to_left]))
+        parent[voxel] = root
+        for step in few_steps if joined else all_steps:
+            neighbour = voxel - step
+            if levels[neighbour] == level:
+                other = _root(parent, np.int32(parent[neighbour]))
+                if other < root:
+                    parent[np.uint32(root)] = other
+                    root = other
+                elif root < other:
+                    parent[np.uint32(other)] = root
+    return parent
 
 
 @kernel
