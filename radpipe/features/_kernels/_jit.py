@@ -14,7 +14,8 @@ import platform
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -22,6 +23,8 @@ import llvmlite.binding
 import numba
 import numpy as np
 from numba.core import config
+from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -79,24 +82,46 @@ def _is_ours(folder: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _load_array_functions() -> None:
-    """Import numba's array functions without their probe for BLAS, which imports scipy.linalg: a quarter of a second in every
-    process, and no kernel multiplies matrices. radpipe depends on scipy, so the probe's answer is known; who does use
-    numba's matrix functions in the same process gets scipy.linalg then."""
+@contextmanager
+def _unasked_for_blas() -> Iterator[None]:
+    """While numba's array functions may be imported: without their probe for BLAS, which imports scipy.linalg, a quarter of a
+    second, and no kernel multiplies matrices. radpipe depends on scipy, so the probe's answer is known; who does use numba's
+    matrix functions in the same process gets scipy.linalg then."""
     from numba.np import linalg
 
     probe = getattr(linalg, "ensure_blas", None)
     if probe is None:  # another numba: it may probe as it likes
+        yield
         return
     linalg.ensure_blas = lambda: None
     try:
-        import numba.np.arraymath  # noqa: F401
+        yield
     finally:
         linalg.ensure_blas = probe
 
 
-_load_array_functions()
+def _load_array_functions() -> None:
+    with _unasked_for_blas():
+        import numba.np.arraymath  # noqa: F401
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of a kernel on disk, without what numba does before it looks there: it imports and registers all that can be
+    compiled, a sixth of a second in every process. Compiled code needs the runtime alone; the compiler prepares itself."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors(), _unasked_for_blas():
+            found = self._load_overload(sig, target_context)
+        if found is None:
+            _load_array_functions()
+        return found
+
+
 _FOLDER = cache_folder()
+_CACHE = _Cache if hasattr(FunctionCache, "_load_overload") else FunctionCache  # another numba: it may prepare as it likes
+if _FOLDER is None or _CACHE is FunctionCache:
+    _load_array_functions()
 
 
 def compiled() -> bool:
@@ -113,7 +138,9 @@ def kernel(function: Function) -> Function:
     before = config.CACHE_DIR  # type: ignore[attr-defined]
     config.CACHE_DIR = str(_FOLDER or "")  # type: ignore[attr-defined]
     try:
-        compiled: Any = numba.njit(cache=_FOLDER is not None, nogil=True, error_model="numpy")(function)
+        compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+        if _FOLDER is not None and not config.DISABLE_JIT:  # type: ignore[attr-defined]
+            compiled._cache = _CACHE(function)
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]
     return cast(Function, compiled)

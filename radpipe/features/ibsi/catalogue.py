@@ -11,9 +11,12 @@ Manual: https://ibsi.readthedocs.io, doi:10.1148/radiol.2020191145.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from radpipe.features.family import Feature, FeatureFamily
-from radpipe.features.ibsi.parameters import IbsiParameters
+
+if TYPE_CHECKING:
+    from radpipe.features.ibsi.parameters import IbsiParameters
 
 
 @dataclass(frozen=True)
