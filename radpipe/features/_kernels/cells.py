@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import IntArray, kernel
+from radpipe.features._kernels._jit import FloatArray, IntArray, kernel
 
 
 @kernel
@@ -20,19 +20,7 @@ def count_codes(codes: IntArray, limit: int) -> tuple[IntArray, IntArray]:
         table = np.zeros(limit, np.int64)
         for code in codes:
             table[code] += 1
-        distinct = 0
-        for code in range(limit):
-            if table[code]:
-                distinct += 1
-        found = np.empty(distinct, np.int64)
-        counts = np.empty(distinct, np.int64)
-        place = 0
-        for code in range(limit):
-            if table[code]:
-                found[place] = code
-                counts[place] = table[code]
-                place += 1
-        return found, counts
+        return occurring(table)
     codes = _sorted(codes, limit)
     distinct = 1
     for k in range(1, n):
@@ -49,6 +37,33 @@ def count_codes(codes: IntArray, limit: int) -> tuple[IntArray, IntArray]:
             found[place] = codes[k]
         counts[place] += 1
     return found, counts
+
+
+@kernel
+def occurring(table: IntArray) -> tuple[IntArray, IntArray]:
+    """(places of the table that are not zero, ascending; what stands there)."""
+    distinct = 0
+    for code in range(table.size):
+        if table[code]:
+            distinct += 1
+    found = np.empty(distinct, np.int64)
+    counts = np.empty(distinct, np.int64)
+    place = 0
+    for code in range(table.size):
+        if table[code]:
+            found[place] = code
+            counts[place] = table[code]
+            place += 1
+    return found, counts
+
+
+@kernel
+def total_of(values: FloatArray) -> float:
+    """One after the other. (numba's own sum and maximum bring modules with them that a fresh process would wait for.)"""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.cells import count_codes
+from radpipe.features._kernels.cells import count_codes, total_of
 from radpipe.features._kernels.eigenvalue import second_eigenvalue
 
 EPS = np.spacing(1.0)  # PyRadiomics adds it inside its logarithms and to some divisors
@@ -82,10 +82,11 @@ def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels
     i, j : int64 (cells,), grey levels from 1. weight : float64 (cells,), how often. n_levels : Ng, the highest level.
     """
     out = np.full(24, np.nan)
-    total = weight.sum()
+    total = total_of(weight)
     if not total > 0.0:
         return out
     p = weight / total
+    largest = 0.0
     px = np.zeros(n_levels + 1)
     py = np.zeros(n_levels + 1)
     p_sum = np.zeros(2 * n_levels + 1)
@@ -108,6 +109,7 @@ def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels
         autocorrelation += p[c] * a * b
         contrast += p[c] * (a - b) ** 2
         energy += p[c] * p[c]
+        largest = max(largest, p[c])
         entropy -= p[c] * np.log2(p[c] + EPS)
     prominence = 0.0
     shade = 0.0
@@ -196,7 +198,7 @@ def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels
     out[16] = inverse
     out[17] = inverse_n
     out[18] = inverse_variance
-    out[19] = p.max()
+    out[19] = largest
     out[20] = sum_average
     out[21] = sum_entropy
     out[22] = variance_x
@@ -222,7 +224,7 @@ def all_directions(
         for k in range(24):
             out[direction, k] = row[k]
         if with_eigenvalue:
-            value, doubt = second_eigenvalue(i, j, weight / weight.sum(), n_levels)
+            value, doubt = second_eigenvalue(i, j, weight / total_of(weight), n_levels)
             out[direction, 24] = value
             out[direction, 25] = doubt
     return out

@@ -38,7 +38,7 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
         return 0.0, 1.0
     steps = min(n - 1, _MOST_STEPS)
     first = np.sqrt(px)
-    first /= np.sqrt((first * first).sum())
+    first /= np.sqrt(_dot(first, first))
     basis = np.empty((steps, n_levels))
     diagonal = np.empty(steps)
     beside = np.empty(steps)
@@ -99,7 +99,7 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
         doubt = strongest * strongest / (value - following)
     if used < n - 1 and beside[used - 1] < 1e-14:
         doubt = 1.0  # the vectors closed in on themselves early: an eigenvalue may not have been seen
-    return (left * right).sum(), max(residual, doubt)
+    return _dot(left, right), max(residual, doubt)
 
 
 @kernel
@@ -149,7 +149,7 @@ def _largest(diagonal: FloatArray, beside: FloatArray) -> tuple[float, float, Fl
         vector[n - 1] /= pivots[n - 1]
         for k in range(n - 2, -1, -1):
             vector[k] = (vector[k] + beside[k] * vector[k + 1]) / pivots[k]
-        vector /= np.sqrt((vector * vector).sum())
+        vector /= np.sqrt(_dot(vector, vector))
     return value, following, vector
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, kernel
+from radpipe.features._kernels.cells import total_of
 from radpipe.features._kernels.cooccurrence import EPS
 
 
@@ -17,7 +18,7 @@ def level_size_features(level: FloatArray, size: FloatArray, weight: FloatArray)
     13 small high, 14 large low, 15 large high.
     """
     out = np.full(16, np.nan)
-    total = weight.sum()
+    total = total_of(weight)
     if not total > 0.0:
         return out
     sums = np.zeros(9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
+from radpipe.features._kernels.cells import total_of
 
 
 @kernel
@@ -19,7 +20,9 @@ def neighbourhood(
     table = np.zeros((n_levels, offsets.size + 1), np.int64)
     count = np.zeros(n_levels)
     difference = np.zeros(n_levels)
-    far = offsets.max()
+    far = np.int64(0)
+    for offset in offsets:
+        far = max(far, offset)
     steps = (offsets + far).astype(np.uint64)  # unsigned: see pair_counts
     for place in where:
         corner = np.uint64(place - far)
@@ -42,14 +45,22 @@ def neighbourhood(
 @kernel
 def tone_difference_features(count: FloatArray, difference: FloatArray) -> FloatArray:
     """Coarseness, Contrast, Busyness, Complexity, Strength. count, difference : float64 (Ng,), of levels 1 .. Ng."""
-    total = count.sum()
-    present = np.flatnonzero(count > 0.0)
-    n = present.size
-    p = count[present] / total
-    s = difference[present]
-    level = (present + 1).astype(np.float64)
-    weighted = (p * s).sum()
-    all_differences = s.sum()
+    total = total_of(count)
+    n = 0
+    for a in range(count.size):
+        n += count[a] > 0.0
+    p = np.empty(n)
+    s = np.empty(n)
+    level = np.empty(n)
+    n = 0
+    for a in range(count.size):
+        if count[a] > 0.0:
+            p[n] = count[a] / total
+            s[n] = difference[a]
+            level[n] = a + 1
+            n += 1
+    weighted = total_of(p * s)
+    all_differences = total_of(s)
     spread = 0.0
     tones = 0.0
     complexity = 0.0

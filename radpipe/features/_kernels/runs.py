@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.cells import count_codes
+from radpipe.features._kernels.cells import count_codes, occurring
 from radpipe.features._kernels.levelsize import level_size_features
 
 
@@ -41,8 +41,7 @@ def run_counts(
             codes[found] = code
             found += last
     if small:
-        kinds = np.flatnonzero(table)
-        counts = table[kinds]
+        kinds, counts = occurring(table)
     else:
         kinds, counts = count_codes(codes[:found], (n_levels + 1) * width)
     level_of = kinds // width
