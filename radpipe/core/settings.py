@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -32,7 +32,7 @@ class Settings(BaseModel):
         return schema
 
 
-@lru_cache(maxsize=None)
+@cache
 def _descriptions(model: type[Settings]) -> dict[str, str]:
     """field -> the docstring under it, in the class that declares it."""
     found: dict[str, str] = {}

@@ -74,7 +74,7 @@ def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extractio
 
     with sharing(threads) as share:  # shape beside what comes before the grey levels, which one thread does
         shapes = share(lambda: list(_shapes(loaded, box, parameters)))
-        add(_images(loaded, box, parameters, threads, share))
+        add(_images(loaded, box, parameters, share))
         add(shapes())
     return Extraction({name: row[name] for name in column_names(parameters)}, why)
 
@@ -95,12 +95,14 @@ def _shapes(loaded: Loaded, box: Box, parameters: Parameters) -> Iterator[Measur
         yield f"original_{family}", {name: values[name] for name in names}, {n: codes[n] for n in names if n in codes}
 
 
-def _images(loaded: Loaded, box: Box, parameters: Parameters, threads: int, share: Share) -> Iterator[Measured]:
+def _images(loaded: Loaded, box: Box, parameters: Parameters, share: Share) -> Iterator[Measured]:
     if all(family in SHAPES for family in parameters.features):
         return
     mask = np.ascontiguousarray(loaded.inside[box])
-    scene = Scene(readable(loaded.voxels), box, mask, loaded.grid.spacing_mm, recursive_pass, periodic_pass)
-    yield from measured_images(scene, parameters, threads, share)
+    scene = Scene(
+        readable(loaded.voxels), box, mask, loaded.grid.spacing_mm, recursive_pass, periodic_pass, share.pieces, share.all
+    )  # fmt: skip
+    yield from measured_images(scene, parameters, share)
 
 
 def warm_up() -> None:

@@ -7,6 +7,8 @@ doi:10.1148/radiol.2020191145.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from radpipe.features._kernels.cooccurrence import EPS, NAMES, all_directions, cooccurrence_features, pair_counts
@@ -14,6 +16,7 @@ from radpipe.features._kernels.eigenvalue import second_eigenvalue
 from radpipe.features.catalogue import GLCM
 from radpipe.features.cells import Cells, distance_mm, mean_over_directions, weighted_sum
 from radpipe.features.region import Levels
+from radpipe.features.share import ALONE, Share
 from radpipe.typing import FloatArray, IntArray
 
 _IMC2 = NAMES.index("Imc2")
@@ -25,14 +28,18 @@ _MOST_DOUBT = 1e-7
 _MOST_DENSE_CELLS = 20_000_000
 
 
-def compute(levels: Levels, angles: IntArray, symmetric: bool, norm: str | None, with_mcc: bool = True) -> dict[str, float]:
+def compute(
+    levels: Levels, angles: IntArray, symmetric: bool, norm: str | None, with_mcc: bool = True, share: Share = ALONE
+) -> dict[str, float]:
     """Every feature of the family; NaN where no two voxels of the region are neighbours.
 
     angles : (n, 3) offsets, one of each opposite pair. norm : weightingNorm. with_mcc : whether MCC is wanted.
     """
     n = levels.n_levels
     if norm is None:
-        rows = all_directions(levels.flat, levels.where, levels.steps(angles), n, symmetric, with_mcc)
+        some = np.array_split(levels.steps(angles), min(share.pieces, len(angles)))
+        work = [partial(all_directions, levels.flat, levels.where, steps, n, symmetric, with_mcc) for steps in some]
+        rows = np.concatenate(share.all(work))
     else:
         weighted = _weighted(levels, angles, symmetric, norm)
         rows = np.full((1, 26), np.nan)

@@ -6,6 +6,8 @@ and added first. Galloway 1975, doi:10.1016/S0146-664X(75)80008-6.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from radpipe.features._kernels.runs import all_directions, run_counts
@@ -13,6 +15,7 @@ from radpipe.features.catalogue import GLRLM
 from radpipe.features.cells import Cells, distance_mm, mean_over_directions, weighted_sum
 from radpipe.features.levelsize import sixteen
 from radpipe.features.region import Levels
+from radpipe.features.share import ALONE, Share
 from radpipe.typing import IntArray
 
 _ORDER = (
@@ -25,7 +28,7 @@ _ORDER = (
 _NONE = np.zeros(0, np.int64)
 
 
-def compute(levels: Levels, angles: IntArray, norm: str | None) -> dict[str, float]:
+def compute(levels: Levels, angles: IntArray, norm: str | None, share: Share = ALONE) -> dict[str, float]:
     """Every feature of the family. angles : (n, 3) offsets of distance 1, one of each opposite pair.
 
     A direction in which no line meets two voxels of the region says nothing about runs and is left out, as in PyRadiomics;
@@ -33,7 +36,12 @@ def compute(levels: Levels, angles: IntArray, norm: str | None) -> dict[str, flo
     """
     longest = max(levels.box)
     steps = levels.steps(angles)
-    rows, touching = all_directions(levels.flat, levels.where, steps, levels.n_levels, longest)
+    # Every thread takes some of the directions: they need room of the region's size once, not once a direction.
+    some = [
+        partial(all_directions, levels.flat, levels.where, part, levels.n_levels, longest)
+        for part in np.array_split(steps, min(share.threads, len(steps)))
+    ]
+    rows, touching = (np.concatenate(parts) for parts in zip(*share.all(some), strict=True))
     use = np.array([bool(touch) or _line_meets_two(levels, angle) for touch, angle in zip(touching, angles, strict=True)])
     if norm is not None:
         matrices = [

@@ -13,7 +13,7 @@ from radpipe.errors import RadpipeError
 from radpipe.features.intensity import measure
 from radpipe.features.parameters import Parameters, TextureSettings
 from radpipe.features.region import Region
-from radpipe.features.share import Share
+from radpipe.features.share import ALONE, Share
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.scene import ImageType, Scene
 from radpipe.typing import Volume
@@ -38,9 +38,9 @@ def column_names(parameters: Parameters) -> list[str]:
     return names
 
 
-def measured_images(scene: Scene, parameters: Parameters, threads: int, share: Share) -> Iterator[Measured]:
+def measured_images(scene: Scene, parameters: Parameters, share: Share) -> Iterator[Measured]:
     """One response after the other, so that few are in memory at once: with threads, one for each and one that waits."""
-    if threads == 1 or list(parameters.images) == ["Original"]:  # of one image the families are shared out
+    if share.threads == 1 or list(parameters.images) == ["Original"]:  # of one image the families are shared out
         for prefix, values, settings in _responses(scene, parameters):
             measured = _measured(prefix, values, scene, parameters, settings, share)
             del values  # before the next one is made
@@ -48,9 +48,9 @@ def measured_images(scene: Scene, parameters: Parameters, threads: int, share: S
         return
     waiting: deque[Callable[[], Measured]] = deque()
     for prefix, values, settings in _responses(scene, parameters):
-        waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, Share())))
+        waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, ALONE)))
         del values
-        if len(waiting) > threads:
+        if len(waiting) > share.threads:
             yield waiting.popleft()()
     while waiting:
         yield waiting.popleft()()

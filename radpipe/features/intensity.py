@@ -41,7 +41,7 @@ def measure(
         far = setting.distances if {"glcm", "gldm", "ngtdm"} & set(on_levels) else (1,)
         laid = laid_out(region, levels, max((1, *far)))
         del levels
-        waiting += [share(work) for work in _textures(laid, wanted, setting)]
+        waiting += [share(work) for work in _textures(laid, wanted, setting, share)]
     done = [result() for result in waiting]
     found = {family: own for part in done for family, own in part.items()}
     values: dict[str, float] = {}
@@ -62,16 +62,21 @@ def _first_order(region: Region, counts: IntArray, setting: TextureSettings) -> 
     return lambda: {"firstorder": firstorder.compute(region.values, counts[counts > 0], volume, setting.voxelArrayShift)}
 
 
-def _textures(levels: Levels, wanted: dict[str, tuple[str, ...]], setting: TextureSettings) -> list[Callable[[], Values]]:
-    """What is to be computed, in parts that need nothing of each other; the longest first."""
+def _textures(
+    levels: Levels, wanted: dict[str, tuple[str, ...]], setting: TextureSettings, share: Share
+) -> list[Callable[[], Values]]:
+    """What is to be computed, in parts that need nothing of each other: first those that share out parts of their own, which so
+    come last, the smallest at the very end; then the longest."""
     flat_axis = setting.force2Ddimension if setting.force2D else None
 
     def cooccurrence() -> Values:
         pairs = directions(levels.box, setting.distances, flat_axis, both=False)
-        return {"glcm": glcm.compute(levels, pairs, setting.symmetricalGLCM, setting.weightingNorm, "MCC" in wanted["glcm"])}
+        return {
+            "glcm": glcm.compute(levels, pairs, setting.symmetricalGLCM, setting.weightingNorm, "MCC" in wanted["glcm"], share)
+        }
 
     def runs() -> Values:
-        return {"glrlm": glrlm.compute(levels, directions(levels.box, (1,), flat_axis, both=False), setting.weightingNorm)}
+        return {"glrlm": glrlm.compute(levels, directions(levels.box, (1,), flat_axis, both=False), setting.weightingNorm, share)}
 
     def zones() -> Values:
         return {"glszm": glszm.compute(levels, directions(levels.box, (1,), flat_axis, both=False))}
@@ -83,8 +88,8 @@ def _textures(levels: Levels, wanted: dict[str, tuple[str, ...]], setting: Textu
 
     parts = {
         runs: ("glrlm",),
-        zones: ("glszm",),
         cooccurrence: ("glcm",),
+        zones: ("glszm",),
         around: ("gldm", "ngtdm"),
     }
     return [part for part, families in parts.items() if any(family in wanted for family in families)]

@@ -1,33 +1,83 @@
-"""Sharing out work that needs nothing of each other: on the calling thread, or on the threads of a pool."""
+"""Sharing out work that needs nothing of each other: on the calling thread, or on several of which it is one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 
 class Share:
-    """Calling it with work gives back a function that waits for the work's result. Without a pool the work is done at once."""
+    """Calling it with work gives back a function that waits for the work's result. Without a pool the work is done at once.
 
-    def __init__(self, pool: ThreadPoolExecutor | None = None) -> None:
+    Who waits takes up what nobody has begun, the oldest first: no thread is idle while there is work, and work may share out
+    parts of its own. threads : that work together, with the caller's.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor | None = None, threads: int = 1) -> None:
+        self.threads = threads
         self._pool = pool
+        self._queue: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
 
     def __call__(self, work: Callable[[], Result]) -> Callable[[], Result]:
-        if self._pool is not None:
-            return self._pool.submit(work).result
-        done = work()
-        return lambda: done
+        if self._pool is None:
+            done = work()
+            return lambda: done
+        result: Future[Result] = Future()
+        self._queue.append((work, result))
+        self._pool.submit(self._do_one)
+        return partial(self._wait, result)
+
+    @property
+    def pieces(self) -> int:
+        """Into how many pieces to cut work that can be cut freely: more than there are threads, so that all end together."""
+        return 2 * self.threads if self.threads > 1 else 1
+
+    def all(self, works: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Their results, in order."""
+        return [result() for result in [self(work) for work in works]]
+
+    def drop(self) -> None:
+        """Nobody begins what is not begun."""
+        self._queue.clear()
+
+    def _wait(self, result: Future[Result]) -> Result:
+        while not result.done() and self._do_one():
+            pass
+        return result.result()
+
+    def _do_one(self) -> bool:
+        """Whether there was any."""
+        try:
+            work, result = self._queue.popleft()
+        except IndexError:
+            return False
+        try:
+            result.set_result(work())
+        except BaseException as error:
+            result.set_exception(error)
+            if not isinstance(error, Exception):  # the user's Ctrl-C belongs to no piece of work
+                raise
+        return True
+
+
+ALONE = Share()
 
 
 @contextmanager
 def sharing(threads: int) -> Iterator[Share]:
-    """One thread is the caller's own. Of more, each belongs to a pool while the caller hands out work and waits."""
+    """One thread is the caller's own."""
     if threads == 1:
-        yield Share()
+        yield ALONE
         return
-    with ThreadPoolExecutor(threads) as pool:
-        yield Share(pool)
+    with ThreadPoolExecutor(threads - 1) as pool:
+        share = Share(pool, threads)
+        try:
+            yield share
+        finally:
+            share.drop()  # where an error ended it

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -71,12 +72,16 @@ def _along(scene: Scene, voxels: Volume, axis: int, sigma_mm: float, order: int)
     shape = list(voxels.shape)
     shape[axis] = scene.box[axis].stop - scene.box[axis].start
     result = np.empty(shape, np.float32)
-    step = max(1, _CHUNK_VOXELS * voxels.shape[across] // voxels.size)
     pass_ = _compiled_pass if scene.recursive_pass is not None else _itk_pass
-    for start in range(0, voxels.shape[across], step):
+    size = voxels.shape[across]
+    step = max(1, min(_CHUNK_VOXELS * size // voxels.size, math.ceil(size / scene.pieces)))
+
+    def some(start: int) -> None:
         lines = [slice(None)] * 3
         lines[across] = slice(start, start + step)
         result[tuple(lines)] = pass_(scene, voxels[tuple(lines)], axis, sigma_mm, order)
+
+    scene.all_of([partial(some, start) for start in range(0, size, step)])
     return result
 
 

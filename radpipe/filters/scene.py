@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -19,12 +19,17 @@ Response: TypeAlias = tuple[str, Volume]
 """(prefix of the columns, (n,) the response at the region's voxels in memory order, in PyRadiomics' dtype)."""
 
 
+def _one_by_one(works: Sequence[Callable[[], None]]) -> None:
+    for work in works:
+        work()
+
+
 @dataclass(frozen=True)
 class Scene:
     """voxels : (z, y, x), the whole image, as normalised and resampled. box : the region's. mask : (z, y, x), the region in its
     box. spacing_mm : (z, y, x). recursive_pass, periodic_pass : compiled passes of LoG's recursive filter and of wavelets, where the caller has
     them (kernels live in the features room, which this one does not know); without them ITK and PyWavelets do them, to the same
-    bits, six times slower."""
+    bits, six times slower. pieces, all_of : how many pieces of work are worth while, and who does them all."""
 
     voxels: Volume
     box: Box
@@ -32,6 +37,8 @@ class Scene:
     spacing_mm: tuple[float, float, float]
     recursive_pass: Callable[[FloatArray, FloatArray, int, int], NDArray[np.float32]] | None = None
     periodic_pass: Callable[[Volume, FloatArray, int, int], FloatArray] | None = None
+    pieces: int = 1
+    all_of: Callable[[Sequence[Callable[[], None]]], object] = _one_by_one
 
     @cached_property
     def values(self) -> Volume:

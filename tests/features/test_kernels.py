@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from radpipe.features._kernels.binning import digitise, lay_out
-from radpipe.features._kernels.cells import _sorted, count_codes
+from radpipe.features._kernels.cells import _sorted, count_codes, occurring, parted, scaled, total_of
 from radpipe.features._kernels.cooccurrence import pair_codes, pair_counts
 from radpipe.features._kernels.diameter import hull_of_rows, longest
 from radpipe.features._kernels.eigenvalue import second_eigenvalue
@@ -187,6 +187,22 @@ def test_count_codes(codes, limit):
         assert_array_equal(found[1], expected[1])
     for kernel in both_ways(_sorted):
         assert_array_equal(kernel(codes.copy(), limit), np.sort(codes))
+
+
+@QUICK
+@given(arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 9)), st.integers(1, 7), st.floats(0.1, 1e6))
+def test_small_sums_and_parts(numbers, width, divisor):
+    for kernel in both_ways(occurring):
+        for found, expected in zip(kernel(numbers), (np.flatnonzero(numbers), numbers[numbers != 0]), strict=True):
+            assert_array_equal(found, expected)
+    for kernel in both_ways(parted):
+        for found, expected in zip(kernel(numbers, width), np.divmod(numbers, width), strict=True):
+            assert_array_equal(found, expected)
+    values = numbers / 7
+    for kernel in both_ways(scaled):
+        assert_array_equal(kernel(values, divisor), values / divisor)
+    for kernel in both_ways(total_of):
+        assert kernel(values) == np.cumsum(values)[-1]  # one after the other, not in pairs as numpy's sum
 
 
 @QUICK

@@ -149,14 +149,29 @@ def test_kernels_are_cached_in_a_folder_of_their_own(tmp_path):
         "import numpy as np\n"
         "from radpipe.features._kernels import _jit\n"
         "from radpipe.features._kernels.runs import run_counts\n"
-        "run_counts(np.array([0, 1, 1, 0], np.int32), np.array([1, 2]), np.int64(1), 1, 2, np.zeros(4, np.int32))\n"
-        "print(sum(run_counts.stats.cache_hits.values()), _jit._FOLDER)"
+        "found = run_counts(np.array([0, 1, 1, 0], np.int32), np.array([1, 2]), np.int64(1), 1, 2, np.zeros(4, np.int32))\n"
+        "print(sum(run_counts.stats.cache_hits.values()), _jit._FOLDER, *found[:3])"
     )
     first = run(code, NUMBA_CACHE_DIR=str(tmp_path)).split()
     second = run(code, NUMBA_CACHE_DIR=str(tmp_path)).split()
     assert (first[0], second[0]) == ("0", "1")
+    assert first[2:] == second[2:] == ["[1]", "[2]", "[1]"]  # one run of two voxels
     assert Path(second[1]) == tmp_path / "radpipe" / f"kernels-{_jit.cache_key()}"
     assert list(Path(second[1]).rglob("*.nbi"))
+
+
+def test_cached_kernels_do_without_the_compiler():
+    extract = "from radpipe.features.extract import warm_up; warm_up()\n"
+    heavy = "print([m for m in ('numba.np.arraymath', 'numba.np.npyimpl', 'numba.typed.typeddict', 'scipy.linalg') if m in sys.modules])"
+    run(extract)  # compiled here at the latest
+    assert run(f"import sys; {extract}{heavy}").strip() == "[]"
+    # ... and what is compiled after others came from the cache finds all that it needs.
+    mixed = (
+        f"{extract}import numba, numpy as np\n"
+        "from radpipe.features._kernels.cells import total_of\n"
+        "print(numba.njit(lambda x: total_of(x * 2) + np.median(x))(np.arange(5.0)))"
+    )
+    assert run(mixed).strip() == "22.0"
 
 
 def test_an_edited_kernel_has_another_cache(tmp_path, monkeypatch):

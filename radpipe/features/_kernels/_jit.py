@@ -24,7 +24,7 @@ import numba
 import numpy as np
 from numba.core import config
 from numba.core.caching import FunctionCache
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -105,14 +105,14 @@ def _load_array_functions() -> None:
         import numba.np.arraymath  # noqa: F401
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """numba's cache of a kernel on disk, without what numba does before it looks there: it imports and registers all that can be
     compiled, a sixth of a second in every process. Compiled code needs the runtime alone; the compiler prepares itself."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)
         with self._guard_against_spurious_io_errors(), _unasked_for_blas():
-            found = self._load_overload(sig, target_context)
+            found = self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         if found is None:
             _load_array_functions()
         return found
@@ -140,7 +140,7 @@ def kernel(function: Function) -> Function:
     try:
         compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
         if _FOLDER is not None and not config.DISABLE_JIT:  # type: ignore[attr-defined]
-            compiled._cache = _CACHE(function)
+            compiled._cache = _CACHE(function)  # type: ignore[no-untyped-call]
     finally:
         config.CACHE_DIR = before  # type: ignore[attr-defined]
     return cast(Function, compiled)

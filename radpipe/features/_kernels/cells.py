@@ -58,12 +58,33 @@ def occurring(table: IntArray) -> tuple[IntArray, IntArray]:
 
 
 @kernel
+def parted(codes: IntArray, width: int) -> tuple[IntArray, IntArray]:
+    """(codes // width, the rest). (Written out, as all around: numba's arithmetic with whole arrays, its sums and its maxima bring
+    modules with them that every fresh process would wait for.)"""
+    quotient = np.empty(codes.size, np.int64)
+    rest = np.empty(codes.size, np.int64)
+    for k in range(codes.size):
+        quotient[k] = codes[k] // width
+        rest[k] = codes[k] - quotient[k] * width
+    return quotient, rest
+
+
+@kernel
 def total_of(values: FloatArray) -> float:
-    """One after the other. (numba's own sum and maximum bring modules with them that a fresh process would wait for.)"""
+    """One after the other."""
     total = 0.0
     for value in values:
         total += value
     return total
+
+
+@kernel
+def scaled(values: FloatArray, divisor: float) -> FloatArray:
+    """Every value divided."""
+    result = np.empty(values.size)
+    for k in range(values.size):
+        result[k] = values[k] / divisor
+    return result
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.cells import count_codes, total_of
+from radpipe.features._kernels.cells import count_codes, parted, scaled, total_of
 from radpipe.features._kernels.eigenvalue import second_eigenvalue
 
 EPS = np.spacing(1.0)  # PyRadiomics adds it inside its logarithms and to some divisors
@@ -47,8 +47,11 @@ def pair_counts(
     width = n_levels + 1
     if width * width > 4 * where.size + 65536:
         found, counts = count_codes(pair_codes(levels, where, offset, n_levels, symmetric), n_levels * n_levels)
-        first = found // n_levels
-        return first + 1, found - first * n_levels + 1, counts
+        first, second = parted(found, n_levels)
+        for k in range(counts.size):
+            first[k] += 1
+            second[k] += 1
+        return first, second, counts
     flat_table = np.zeros(width * width, np.int64)
     step = np.uint64(offset)  # numba asks of every signed index whether it counts from the end; that costs more than the rest
     for place in where:
@@ -85,7 +88,7 @@ def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels
     total = total_of(weight)
     if not total > 0.0:
         return out
-    p = weight / total
+    p = scaled(weight, total)
     largest = 0.0
     px = np.zeros(n_levels + 1)
     py = np.zeros(n_levels + 1)
@@ -224,7 +227,7 @@ def all_directions(
         for k in range(24):
             out[direction, k] = row[k]
         if with_eigenvalue:
-            value, doubt = second_eigenvalue(i, j, weight / total_of(weight), n_levels)
+            value, doubt = second_eigenvalue(i, j, scaled(weight, total_of(weight)), n_levels)
             out[direction, 24] = value
             out[direction, 25] = doubt
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, kernel
+from radpipe.features._kernels.cells import scaled
 
 _EPS = np.spacing(1.0)
 _MOST_STEPS = 120
@@ -37,8 +38,10 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
     if n < 2:
         return 0.0, 1.0
     steps = min(n - 1, _MOST_STEPS)
-    first = np.sqrt(px)
-    first /= np.sqrt(_dot(first, first))
+    first = np.empty(n_levels)
+    for level in range(n_levels):
+        first[level] = np.sqrt(px[level])
+    first = scaled(first, np.sqrt(_dot(first, first)))
     basis = np.empty((steps, n_levels))
     diagonal = np.empty(steps)
     beside = np.empty(steps)
@@ -51,7 +54,7 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
     length = np.sqrt(_dot(vector, vector))
     if length < 1e-14:
         return 0.0, 1.0
-    vector /= length
+    vector = scaled(vector, length)
     value = 0.0
     following = 0.0
     residual = 1.0
@@ -79,10 +82,11 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
             residual = beside[step] * abs(weights[used - 1])
             if done or residual < 1e-9:
                 break
-        vector = image / beside[step]
+        vector = scaled(image, beside[step])
     ritz = np.zeros(n_levels)
     for k in range(used):
-        ritz += weights[k] * basis[k]
+        for level in range(n_levels):
+            ritz[level] += weights[k] * basis[k, level]
     # u' sqrt(px) Q u / sqrt(px), cell by cell.
     left = np.zeros(n_levels)
     right = np.zeros(n_levels)
@@ -149,7 +153,7 @@ def _largest(diagonal: FloatArray, beside: FloatArray) -> tuple[float, float, Fl
         vector[n - 1] /= pivots[n - 1]
         for k in range(n - 2, -1, -1):
             vector[k] = (vector[k] + beside[k] * vector[k + 1]) / pivots[k]
-        vector /= np.sqrt(_dot(vector, vector))
+        vector = scaled(vector, np.sqrt(_dot(vector, vector)))
     return value, following, vector
 
 

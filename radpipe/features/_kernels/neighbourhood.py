@@ -23,7 +23,9 @@ def neighbourhood(
     far = np.int64(0)
     for offset in offsets:
         far = max(far, offset)
-    steps = (offsets + far).astype(np.uint64)  # unsigned: see pair_counts
+    steps = np.empty(offsets.size, np.uint64)  # unsigned: see pair_counts
+    for k in range(offsets.size):
+        steps[k] = np.uint64(offsets[k] + far)
     for place in where:
         corner = np.uint64(place - far)
         level = levels[np.uint64(place)]
@@ -59,7 +61,9 @@ def tone_difference_features(count: FloatArray, difference: FloatArray) -> Float
             s[n] = difference[a]
             level[n] = a + 1
             n += 1
-    weighted = total_of(p * s)
+    weighted = 0.0
+    for a in range(n):
+        weighted += p[a] * s[a]
     all_differences = total_of(s)
     spread = 0.0
     tones = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
-from radpipe.features._kernels.cells import count_codes, occurring
+from radpipe.features._kernels.cells import count_codes, occurring, parted
 from radpipe.features._kernels.levelsize import level_size_features
 
 
@@ -44,8 +44,8 @@ def run_counts(
         kinds, counts = occurring(table)
     else:
         kinds, counts = count_codes(codes[:found], (n_levels + 1) * width)
-    level_of = kinds // width
-    return level_of, kinds - level_of * width, counts, touching != 0
+    level_of, length_of = parted(kinds, width)
+    return level_of, length_of, counts, touching != 0
 
 
 @kernel
