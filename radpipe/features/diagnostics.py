@@ -156,7 +156,8 @@ def _pieces(part: BoolVolume) -> int:
     """Connected pieces, 26 neighbours."""
     if part.size == 1:
         return 1
-    flat, where = lay_out(np.ascontiguousarray(part).view(np.uint8), np.ones(np.count_nonzero(part), np.int32), 1)
+    where = np.ones(np.count_nonzero(part), np.int32)
+    flat = lay_out(np.ascontiguousarray(part).view(np.uint8), where, 1, where)
     rows, columns = part.shape[1] + 2, part.shape[2] + 2
     angles = directions(part.shape, (1,), None, both=False)
     steps = angles @ np.array([rows * columns, columns, 1], np.int64)

@@ -12,16 +12,19 @@ from radpipe.typing import IntArray, Volume
 _PIECE = 1 << 14  # stays in the processor's cache
 
 
-def compute(intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float, shift: float) -> dict[str, float]:
+def compute(
+    intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float, shift: float, *, own: bool = False
+) -> dict[str, float]:
     """Every feature of the family.
 
     intensities : (n,), in memory order, in the image's dtype. level_counts : voxels of each grey level that occurs.
-    shift : voxelArrayShift, added for Energy, TotalEnergy and RootMeanSquared only.
+    shift : voxelArrayShift, added for Energy, TotalEnergy and RootMeanSquared only. own : the intensities may be sorted where
+    they are.
     """
-    # One buffer of the region's size is all that is held beside it: a large region has hundreds of megabytes. The sums
+    # One buffer of the region's size at most is held beside it: a large region has hundreds of megabytes. The sums
     # do not ask for the voxels' order, so the sorted ones serve them, piece by piece.
     n = intensities.size
-    ordered = _sorted(intensities)
+    ordered = _sorted(intensities, own)
     low, high = float(ordered[0]), float(ordered[-1])
     flat = low == high
     tenth, ninetieth = percentile(ordered, 10), percentile(ordered, 90)
@@ -74,11 +77,11 @@ def _sums(values: Volume, centre: float, shift: float) -> tuple[float, float, fl
     return absolute, second, third, fourth, energy
 
 
-def _sorted(intensities: Volume) -> Volume:
-    """In an array of its own: float32 of whole numbers of up to 16 bits, each of which it holds exactly, else float64. numpy
+def _sorted(intensities: Volume, own: bool) -> Volume:
+    """In an array of its own, or where they are: float32 of whole numbers of up to 16 bits, each of which it holds exactly, else float64. numpy
     sorts them as whole numbers several times slower."""
     exact = intensities.dtype.itemsize <= 2 or intensities.dtype == np.float32
-    ordered = intensities.astype(np.float32 if exact else np.float64)
+    ordered = intensities.astype(np.float32 if exact else np.float64, copy=not own)
     ordered.sort()
     return ordered
 

@@ -12,7 +12,6 @@ from radpipe.core.registry import lookup
 from radpipe.errors import RadpipeError
 from radpipe.features.intensity import measure
 from radpipe.features.parameters import Parameters, TextureSettings
-from radpipe.features.region import Region
 from radpipe.features.share import ALONE, Share
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.scene import ImageType, Scene
@@ -42,36 +41,36 @@ def measured_images(scene: Scene, parameters: Parameters, share: Share) -> Itera
     """One response after the other, so that few are in memory at once: with threads, one for each and one that waits."""
     if share.threads == 1 or list(parameters.images) == ["Original"]:  # of one image the families are shared out
         for prefix, values, settings in _responses(scene, parameters):
-            measured = _measured(prefix, values, scene, parameters, settings, share)
-            del values  # before the next one is made
-            yield measured
+            yield _measured(prefix, values, scene, parameters, settings, share)
         return
     waiting: deque[Callable[[], Measured]] = deque()
     for prefix, values, settings in _responses(scene, parameters):
         waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, ALONE)))
-        del values
         if len(waiting) > share.threads:
             yield waiting.popleft()()
     while waiting:
         yield waiting.popleft()()
 
 
-def _responses(scene: Scene, parameters: Parameters) -> Iterator[tuple[str, Volume, TextureSettings]]:
+def _responses(scene: Scene, parameters: Parameters) -> Iterator[tuple[str, list[Volume], TextureSettings]]:
+    """The values in a list of which they are taken: who no longer needs them lets them go before grey levels are laid out."""
     for name, settings in parameters.images.items():
         for prefix, values in image_type(name).respond(scene, settings):
-            yield prefix, values, settings
+            held = [values]
             del values
+            yield prefix, held, settings
 
 
 def _measured(
-    prefix: str, values: Volume, scene: Scene, parameters: Parameters, settings: TextureSettings, share: Share
+    prefix: str, held: list[Volume], scene: Scene, parameters: Parameters, settings: TextureSettings, share: Share
 ) -> Measured:
     wanted = parameters.features
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    own = held[0] is not scene.values
+    if held[0].dtype.kind == "f" and not np.isfinite(held[0]).all():
         nothing = {f"{family}_{name}": float("nan") for family, names in wanted.items() if family not in SHAPES for name in names}
         return prefix, nothing, dict.fromkeys(nothing, "response-undefined")
     try:
-        return prefix, *measure(Region(values, scene.mask, scene.spacing_mm), wanted, settings, share)
+        return prefix, *measure(held, scene.mask, scene.spacing_mm, wanted, settings, share, own=own)
     except RadpipeError as error:
         if prefix == "original":
             raise

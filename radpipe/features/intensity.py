@@ -4,43 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from radpipe.features import firstorder, glcm, gldm, glrlm, glszm, ngtdm
 from radpipe.features._kernels.neighbourhood import neighbourhood
 from radpipe.features.parameters import TextureSettings
-from radpipe.features.region import Levels, Region, bin_edges, digitised, directions, laid_out
+from radpipe.features.region import Levels, Region, bin_edges, counted, digitised, directions, laid_out
 from radpipe.features.share import Share
 from radpipe.features.undefined import reasons
-from radpipe.typing import IntArray
+from radpipe.typing import BoolVolume, IntArray, Volume
 
 _ON_LEVELS = ("glcm", "gldm", "glrlm", "glszm", "ngtdm")
 Values = dict[str, dict[str, float]]  # family -> name -> value
 
 
 def measure(
-    region: Region, wanted: dict[str, tuple[str, ...]], setting: TextureSettings, share: Share
-) -> tuple[dict[str, float], dict[str, str]]:
+    held: list[Volume], mask: BoolVolume, spacing_mm: tuple[float, float, float], wanted: dict[str, tuple[str, ...]], setting: TextureSettings,
+    share: Share, *, own: bool,
+) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
     """(``<family>_<Feature>`` -> value, ``<family>_<Feature>`` -> why a value is no measurement) of the wanted families.
 
-    wanted : family -> names; shape is passed over. share : who computes the families. EmptyRoiError where the region has no two
+    held : the intensities of the region (see Region), taken out, for levels take their room. wanted : family -> names; shape is
+    passed over. own : nobody else reads the intensities. share : who computes the families. EmptyRoiError where the region has no two
     voxels at the distances set, RadpipeError where the bin width makes more than 10,000 grey levels.
     """
     on_levels = [family for family in wanted if family in _ON_LEVELS]
     if not on_levels and "firstorder" not in wanted:
         return {}, {}
+    region = Region(held.pop(), mask, spacing_mm)
     edges = bin_edges(region.values, setting.binWidth, setting.binCount)
     levels = digitised(region.values, edges)
+    low, high = region.values.min(), region.values.max()
     waiting = []
     if "firstorder" in wanted:  # first, so that its copy of the region is gone before the levels are laid out
-        waiting.append(share(_first_order(region, np.bincount(levels), setting)))
-    low, high = region.values.min(), region.values.max()
+        waiting.append(share(_first_order(region, counted(levels), setting, own)))
+    region = replace(region, values=np.empty(0))
     one_level = int(levels.min()) == int(levels.max())
     if on_levels:
         far = setting.distances if {"glcm", "gldm", "ngtdm"} & set(on_levels) else (1,)
-        laid = laid_out(region, levels, max((1, *far)))
-        del levels
+        laid = laid_out(region, levels, max((1, *far)), own=True)
         waiting += [share(work) for work in _textures(laid, wanted, setting, share)]
     done = [result() for result in waiting]
     found = {family: own for part in done for family, own in part.items()}
@@ -57,9 +61,9 @@ def measure(
     return values, why
 
 
-def _first_order(region: Region, counts: IntArray, setting: TextureSettings) -> Callable[[], Values]:
+def _first_order(region: Region, counts: IntArray, setting: TextureSettings, own: bool) -> Callable[[], Values]:
     volume = float(np.prod(region.spacing_mm))
-    return lambda: {"firstorder": firstorder.compute(region.values, counts[counts > 0], volume, setting.voxelArrayShift)}
+    return lambda: {"firstorder": firstorder.compute(region.values, counts[counts > 0], volume, setting.voxelArrayShift, own=own)}
 
 
 def _textures(

@@ -130,8 +130,19 @@ def digitised(values: Volume, edges: FloatArray) -> NDArray[np.int32]:
     return levels
 
 
-def laid_out(region: Region, levels: NDArray[np.int32], border: int) -> Levels:
-    """The region's levels in its box. RadpipeError where the box has too many voxels to be counted."""
+def counted(levels: NDArray[np.int32]) -> IntArray:
+    """(Ng + 1,) int64: voxels of every level, from 0; piece by piece, for numpy counts a copy of 64 bits a voxel."""
+    counts = np.zeros(int(levels.max()) + 1, np.int64)
+    for start in range(0, levels.size, _PIECE):
+        counts += np.bincount(levels[start : start + _PIECE], minlength=counts.size)
+    return counts
+
+
+def laid_out(region: Region, levels: NDArray[np.int32], border: int, *, own: bool = False) -> Levels:
+    """The region's levels in its box. own : nobody else reads the levels; their room serves for the places.
+
+    RadpipeError where the box has too many voxels to be counted.
+    """
     z, y, x = region.mask.shape
     shape = (z + 2 * border, y + 2 * border, x + 2 * border)
     if math.prod(shape) >= _MOST_VOXELS:
@@ -139,8 +150,10 @@ def laid_out(region: Region, levels: NDArray[np.int32], border: int) -> Levels:
             f"the region's box has {x} x {y} x {z} voxels (x, y, z); the most is two thousand million.",
             hint="Resample the image to larger voxels (resampledPixelSpacing).",
         )
-    flat, where = lay_out(region.mask.view(np.uint8), levels, border)
-    return Levels(flat, shape, where, int(levels.max()), (z, y, x), region.spacing_mm)
+    n_levels = int(levels.max())
+    where = levels if own else np.empty_like(levels)
+    flat = lay_out(region.mask.view(np.uint8), levels, border, where)
+    return Levels(flat, shape, where, n_levels, (z, y, x), region.spacing_mm)
 
 
 def directions(box: tuple[int, int, int], distances: Sequence[int], flat_axis: int | None, *, both: bool) -> IntArray:

@@ -9,7 +9,9 @@ functions are not quite the harmonics of the sphere; kept, because the names pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from mmap import mmap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +31,7 @@ _CHUNK_VOXELS = 2048
 # numbers, so few voxels are worked on as more.
 _FEWEST_VOXELS = 256
 _CHUNK_LINES = 100_000  # voxels of the lines that are filtered at a time
+_MANY_VOXELS = 1_000_000
 # A B-spline's coefficient depends on a voxel n away by 0.27^n: beyond this margin by 1e-23.
 _REACH = 40
 _MOST_STENCIL = 1000
@@ -62,8 +65,10 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     sampler = Sampler(scene, corners)
     voxels = scene.values.size
     constant = constant_norms(harmonics)
-    numbers = np.empty(voxels, np.uint16)  # of neighbours at least as bright: all that degree 0 depends on
-    norms = np.empty((settings.lbp3DLevels - 1, voxels))
+    numbers = np.empty(
+        voxels, np.min_scalar_type(len(constant))
+    )  # of neighbours at least as bright: all that degree 0 depends on
+    norms = [np.empty(voxels) for _ in range(1, settings.lbp3DLevels)]  # one by one, for each is let go by itself
     kurtosis = np.empty(voxels)
     for start, places in _places(scene):
         n = len(places)
@@ -76,19 +81,19 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
         ones = np.greater_equal(around, values[:, None])
         numbers[chunk] = np.count_nonzero(ones[:n], axis=1)
         if settings.lbp3DLevels == 2:
-            norms[:, chunk] = norm_of_degree_1(ones, harmonics)[:n]
+            norms[0][chunk] = norm_of_degree_1(ones, harmonics)[:n]
         elif settings.lbp3DLevels > 2:
-            norms[:, chunk] = all_norms(ones, degrees, harmonics, settings.lbp3DLevels)[1:, :n]
+            for norm, found in zip(norms, all_norms(ones, degrees, harmonics, settings.lbp3DLevels)[1:, :n], strict=True):
+                norm[chunk] = found
         holes = start + np.flatnonzero(~np.isfinite(around[:n]).all(axis=1))  # a hole in the image is not dark
         numbers[holes] = len(constant) - 1
-        norms[:, holes] = np.nan
+        for norm in norms:
+            norm[holes] = np.nan
     del sampler
     names = prefixes(settings)
-    yield names[0], constant[numbers]
-    del numbers
-    rest = [*norms, kurtosis]
-    del norms, kurtosis
-    for name in names[1:]:
+    rest = [constant[numbers], *norms, kurtosis]
+    del numbers, norms, kurtosis
+    for name in names:
         yield name, rest.pop(0)
 
 
@@ -231,6 +236,7 @@ class Sampler:
             np.take(flat, first + step, out=row, mode="clip")
         with np.errstate(invalid="ignore"):  # a hole in the image nearby
             sampled = nearby.T @ self._matrix.T
+            del nearby
             if self._dtype.kind == "f":
                 result = sampled.astype(self._dtype)
                 alike = sampled.max(axis=1) - sampled.min(axis=1) <= _ALIKE * self._scale
@@ -281,22 +287,21 @@ def _coefficients(scene: Scene, reach: int) -> tuple[FloatArray, IntArray]:
     """((z, y, x) B-spline coefficients of the region's box with a margin, where its first one lies in the whole image).
 
     The margin holds all that a spline around a voxel reads, and a frame of ``reach`` voxels more: where the image ends, its mirror
-    image, as scipy has it. Lines go through a few at a time, and are cut to the margin at once.
+    image, as scipy has it. Lines go through a few at a time, and are cut to the margin at once; of a large region half of the planes
+    are done after the other half, for which the lines across them are filtered twice.
     """
     margin = reach + 2
     part, inside = scene.around(margin + _REACH)
     cuts = tuple(slice(max(s.start - margin, 0), min(s.stop + margin, size)) for s, size in zip(inside, part.shape, strict=True))
     z, y, x = cuts
-    planes = np.empty((z.stop - z.start, y.stop - y.start, part.shape[2]))
-    step = max(1, _CHUNK_LINES // (part.shape[0] * part.shape[1]))
-    for start in range(0, part.shape[2], step):
-        piece = part[:, :, start : start + step]
-        piece = spline_filter1d(piece, order=3, axis=0, output=np.float64, mode="constant")[z]
-        planes[:, :, start : start + step] = spline_filter1d(piece, order=3, axis=1, output=np.float64, mode="constant")[:, y]
-    framed = np.empty([side.stop - side.start + 2 * reach for side in cuts])
+    framed = _by_itself([side.stop - side.start + 2 * reach for side in cuts])
     within = (slice(reach, -reach),) * 3
-    for plane, of_frame in zip(planes, framed[within], strict=True):
-        of_frame[:] = spline_filter1d(plane, order=3, axis=1, output=np.float64, mode="constant")[:, x]
+    depth = z.stop - z.start
+    if depth * (y.stop - y.start) * part.shape[2] > _MANY_VOXELS:
+        depth = -(-depth // 2)
+    for first in range(z.start, z.stop, depth):
+        some = slice(first, min(first + depth, z.stop))
+        _fill(framed[within][first - z.start : some.stop - z.start], part, (some, y, x))
     for axis in range(3):
         line = np.moveaxis(framed, axis, 0)
         last = len(line) - 1 - reach
@@ -305,6 +310,24 @@ def _coefficients(scene: Scene, reach: int) -> tuple[FloatArray, IntArray]:
             line[last + away] = line[max(last - away, reach)]
     starts = [side.start - within.start + cut.start - reach for side, within, cut in zip(scene.box, inside, cuts, strict=True)]
     return framed, np.array(starts)
+
+
+def _by_itself(shape: list[int]) -> FloatArray:
+    """Room that goes back to the system as a whole; the allocator would keep it while the textures ask for more."""
+    return np.frombuffer(mmap(-1, 8 * math.prod(shape)), np.float64).reshape(shape)
+
+
+def _fill(of_frame: FloatArray, part: Volume, cuts: tuple[slice, slice, slice]) -> None:
+    """The coefficients of the part, cut."""
+    z, y, x = cuts
+    planes = np.empty((z.stop - z.start, y.stop - y.start, part.shape[2]))
+    step = max(1, _CHUNK_LINES // (part.shape[0] * part.shape[1]))
+    for start in range(0, part.shape[2], step):
+        piece = part[:, :, start : start + step]
+        piece = spline_filter1d(piece, order=3, axis=0, output=np.float64, mode="constant")[z]
+        planes[:, :, start : start + step] = spline_filter1d(piece, order=3, axis=1, output=np.float64, mode="constant")[:, y]
+    for plane, filled in zip(planes, of_frame, strict=True):
+        filled[:] = spline_filter1d(plane, order=3, axis=1, output=np.float64, mode="constant")[:, x]
 
 
 def _told(prefix: str, settings: FilterSettings) -> str:

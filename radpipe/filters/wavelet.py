@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -59,6 +59,10 @@ def _name(level: int) -> str:
     return "wavelet-" if level == 1 else f"wavelet{level}-"
 
 
+def _named(start: str, band: tuple[str, Volume]) -> Response:
+    return start + band[0], band[1]
+
+
 def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     """The responses in the dtype of PyWavelets: float32 for float32 images, else float64."""
     wavelet = pywt.Wavelet(settings.wavelet)
@@ -71,14 +75,11 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
         one = _Pass(scene, wavelet, filtered, axes)
         if level >= 1:
             box = [axis.region(passes - done + 1) for axis in axes]
-            for band, values in one.details(data, box):
-                yield _name(level) + band, values
-                del values  # before the next one is made
+            yield from map(partial(_named, _name(level)), one.details(data, box))  # which keeps none of them
         if done < passes:
             data = one.volume(data, lowest, [axis.kept(size) for axis, size in zip(axes, data.shape, strict=True)])
         else:
-            ((_, values),) = one.bands(data, box, tuple(lowest[1:]), "L")
-            yield _name(settings.level) + lowest, values
+            yield from map(partial(_named, _name(settings.level)), one.bands(data, box, tuple(lowest[1:]), "L"))
 
 
 def _cut(scene: Scene, filtered: tuple[int, ...], reach: int, passes: int) -> tuple[Volume, tuple[_Axis, ...]]:

@@ -29,16 +29,16 @@ def digitise(values: FloatArray, edges: FloatArray) -> LevelArray:
 
 
 @kernel
-def lay_out(mask: Bytes, levels: LevelArray, border: int) -> tuple[LevelArray, LevelArray]:
-    """(flat, where): the box with a border of zeros, flattened; places of the region's voxels in it, ascending; int32 both.
+def lay_out(mask: Bytes, levels: LevelArray, border: int, where: LevelArray) -> LevelArray:
+    """The box with a border of zeros, flattened; int32.
 
-    mask : (z, y, x) uint8. levels : (n,), of the region's voxels in memory order.
+    mask : (z, y, x) uint8. levels : (n,), of the region's voxels in memory order. where : (n,) int32, filled with the places of the
+    region's voxels in the result, ascending; may be the levels themselves.
     """
     depth, height, width = mask.shape
     rows = height + 2 * border
     columns = width + 2 * border
     flat = np.zeros((depth + 2 * border) * rows * columns, np.int32)
-    where = np.empty(levels.size, np.int32)
     k = 0
     for z in range(depth):
         for y in range(height):
@@ -48,4 +48,4 @@ def lay_out(mask: Bytes, levels: LevelArray, border: int) -> tuple[LevelArray, L
                     flat[start + x] = levels[k]
                     where[k] = start + x
                     k += 1
-    return flat, where
+    return flat

@@ -100,7 +100,8 @@ def _round_up(value: float) -> float:
 
 def laid_out(mask: BoolVolume, levels: NDArray[np.integer[Any]], border: int, spacing_mm: tuple[float, float, float]) -> Levels:
     """The box with a border of zeros. mask : (z, y, x), the intensity mask; levels : of its voxels in memory order."""
-    flat, where = lay_out(np.ascontiguousarray(mask).view(np.uint8), levels.astype(np.int32, copy=False), border)
+    where = np.empty(levels.size, np.int32)
+    flat = lay_out(np.ascontiguousarray(mask).view(np.uint8), levels.astype(np.int32, copy=False), border, where)
     z, y, x = mask.shape
     shape = (z + 2 * border, y + 2 * border, x + 2 * border)
     return Levels(flat, shape, where, int(levels.max()), (z, y, x), spacing_mm)
