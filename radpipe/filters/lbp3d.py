@@ -26,7 +26,7 @@ from radpipe.typing import FloatArray, IntArray, Volume
 BoolArray: TypeAlias = NDArray[np.bool_]
 ComplexArray: TypeAlias = NDArray[np.complex128]
 
-_CHUNK_VOXELS = 2048
+_CHUNK_VOXELS = 1024
 # Small products of matrices, and sums of a single column, are added up in another order. Equal neighbourhoods must give equal
 # numbers, so few voxels are worked on as more.
 _FEWEST_VOXELS = 256
