@@ -144,7 +144,8 @@ def threads(data: Path) -> Iterator[str]:
 def fresh_processes() -> Iterator[str]:
     """Rows of a table: what a user waits for before the first number."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        # As after pip install: with radpipe's own byte code kept, too.
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
         warm_up = "import time; from radpipe.features.extract import warm_up; warm_up(); print(time.process_time())"
 
         def cpu(code: str) -> float:

@@ -19,7 +19,7 @@ from radpipe.errors import FileProblem
 from radpipe.features.ibsi.extract import extract_ibsi
 from radpipe.features.ibsi.parameters import parse_ibsi
 from radpipe.features.ibsi.reference import CONFIGURATIONS, column_of, compare, configuration_of, within
-from radpipe.filters.ibsi_reference import MAP_TOLERANCE, NO_VALID_MAP, PHASE_1, largest_difference, phase_2
+from radpipe.filters.ibsi_reference import MAP_TOLERANCE, NO_VALID_MAP, NO_VALID_STATISTIC, PHASE_1, largest_difference, phase_2
 from radpipe.filters.ibsi_registry import module_of, settings_of
 from radpipe.io.files import cannot_read, write_bytes
 from radpipe.io.volumes import read_image, read_mask
@@ -210,6 +210,8 @@ def totals(rows: Sequence[Compliance]) -> list[str]:
             said.append(f"{source}: {sum(row.passed for row in of_source)} of {len(of_source)} within tolerance.")
     if any(row.source == "IBSI 2 phase 1" for row in rows):
         said.append(f"Response maps without consensus, not compared: {', '.join(NO_VALID_MAP)}.")
+    if any(row.source == "IBSI 2 phase 2" for row in rows):
+        said.append(f"Statistics without consensus (empty in the table), not compared: {', '.join(NO_VALID_STATISTIC)}.")
     return said
 
 
