@@ -246,12 +246,13 @@ def fit_model(payload: Payload, folder: Path) -> Row:
     images = np.stack([np.load(path, allow_pickle=False) for path in payload["crops"]]) if payload["crops"] else None
     result = fit_and_predict(
         payload["params"], case_ids=payload["case_ids"], patient_ids=payload["patient_ids"], y=payload["y"], roles=payload["roles"],
-        table=table, images=images, seed=payload["seed"],
+        table=table, images=images, seed=payload["seed"], **payload.get("outcome", {}),
     )  # fmt: skip
     save_model(folder, result.arrays, result.info)
     return {
         "facts": result.facts,
         "probabilities": result.probabilities,
+        "scores": result.scores,
         "saw_sha256": result.saw_sha256,
         "history": result.history,
     }
