@@ -28,7 +28,7 @@ def augment(images: Tensor, is_mask: Tensor, settings: AugmentationSettings, gen
     sizes = torch.tensor(images.shape[:1:-1], dtype=torch.float64)
     move = move * sizes[None, None, :] / sizes[None, :, None]
     # A shift by a fraction f of the axis is 2 f on that scale.
-    theta = torch.cat([move, uniform(2 * settings.shift, 3)[:, :, None]], dim=2).to(images.dtype)
+    theta = torch.cat([move, uniform(2 * settings.shift, 3)[:, :, None]], dim=2).to(images)
     moved = images
     if settings.flip or settings.shift or settings.rotation_deg or settings.scale:
         moved = torch.nn.functional.grid_sample(
@@ -37,12 +37,12 @@ def augment(images: Tensor, is_mask: Tensor, settings: AugmentationSettings, gen
     if bool(is_mask.all()) or not (settings.gain or settings.offset or settings.noise):
         return moved
     shape = (channels, 1, 1, 1)
-    changed = moved * (1 + uniform(settings.gain, *shape)).to(images.dtype) + uniform(settings.offset, *shape).to(images.dtype)
+    changed = moved * (1 + uniform(settings.gain, *shape)).to(images) + uniform(settings.offset, *shape).to(images)
     if settings.noise:
-        changed.add_(torch.randn(moved.shape, generator=generator, dtype=images.dtype), alpha=settings.noise)
+        changed.add_(torch.randn(moved.shape, generator=generator, dtype=images.dtype).to(images), alpha=settings.noise)
     if not is_mask.any():
         return changed
-    return torch.where(is_mask[None, :, None, None, None], moved, changed)
+    return torch.where(is_mask[None, :, None, None, None].to(images.device), moved, changed)
 
 
 def _grid(theta: Tensor, size: Sequence[int]) -> Tensor:
@@ -50,7 +50,7 @@ def _grid(theta: Tensor, size: Sequence[int]) -> Tensor:
 
     A position is a sum of one term an axis, so three short rows are added up instead of multiplying a matrix for every voxel.
     """
-    z, y, x = [(2 * torch.arange(count, dtype=theta.dtype) + 1) / count - 1 for count in size]
+    z, y, x = [(2 * torch.arange(count, dtype=theta.dtype, device=theta.device) + 1) / count - 1 for count in size]
     # theta's columns stand in the order x, y, z, the shift.
     along_z = theta[:, None, :, 2] * z[None, :, None] + theta[:, None, :, 3]
     along_y = theta[:, None, :, 1] * y[None, :, None]
