@@ -47,11 +47,13 @@ def fit_and_predict(
     time: Sequence[float] | None = None,
     value: Sequence[float] | None = None,
     horizon: float | None = None,
+    weights: Any = None,
 ) -> FoldFit:
     """Fit on train and selection, predict all; the test part's rows are taken out before the model is called.
 
     table : (n, inputs), index case_id; images : (n, c, z, y, x) float32; rows in the order of case_ids.
     y, kind, n_classes, time, value, horizon : the outcome; see :class:`radpipe.models.model.Examples`.
+    weights : to start from, :class:`radpipe.models.cnn3d.transfer.Weights`, where the settings name a file of them.
     RadpipeError (kind leakage) where a patient of the test part is among those the fit saw.
     """
     settings = TypeAdapter(ModelParams).validate_python(params)
@@ -65,7 +67,7 @@ def fit_and_predict(
         for role in ("train", "selection", "test")
     }
     fit = lookup(MODELS, settings.kind, "model")
-    fitted = fit(by_role["train"], by_role["selection"], settings, seed=seed)
+    fitted = fit(by_role["train"], by_role["selection"], settings, seed=seed, **({"weights": weights} if weights else {}))
     saw = sorted(fitted.saw)
     refuse_seen(saw, by_role["test"].patient_ids, model=f"a model of kind {settings.kind}")
     arrays, info = fitted.state()

@@ -26,8 +26,8 @@ MODELS: dict[str, str] = {
 }
 # What each can predict: classes (two or more), number, time_to_event. Checked when a workflow is read.
 OUTCOME_KINDS: dict[str, OutcomeKinds] = {
-    "ann": ("classes",),
-    "cnn3d": ("classes",),
+    "ann": ("classes", "number", "time_to_event"),
+    "cnn3d": ("classes", "number", "time_to_event"),
     "logistic": ("classes",),
     "xgboost": ("classes",),
 }

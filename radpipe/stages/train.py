@@ -12,6 +12,7 @@ from radpipe.core.keys import content_key
 from radpipe.core.registry import lookup
 from radpipe.core.seeds import derive_seed
 from radpipe.errors import RunError
+from radpipe.io.files import sha256_file
 from radpipe.io.store import StoredResult
 from radpipe.models.config import Cnn3dParams, Source
 from radpipe.networks.registry import CLASSIFIERS
@@ -87,6 +88,12 @@ def _sets(workflow: Workflow) -> list[Sources]:
     return list(dict.fromkeys([workflow.sources, *(workflow.sources_of(model) for model in workflow.models.values())]))
 
 
+def _weights(workflow: Workflow) -> dict[str, tuple[str, str]]:
+    """Model -> the file it starts from and its SHA-256, where it names one."""
+    named = {name: workflow.resolve(m.weights) for name, m in workflow.models.items() if isinstance(m, Cnn3dParams) and m.weights}
+    return {name: (str(path), sha256_file(path)) for name, path in named.items()}
+
+
 def _tasks(
     context: Context, cohort: pd.DataFrame, parts: pd.DataFrame, features: Features, crops: Crops
 ) -> tuple[list[Task], dict[str, tuple[int, int, str, int]], list[dict[str, str]]]:
@@ -98,6 +105,7 @@ def _tasks(
         others["volume"] = _inputs.volume(context, cohort, features[workflow.sources])
     kept = _inputs.kept_inputs(context) if "selected" in wanted else {}
     engine = engine_version("models", "networks", "selection")
+    weights = _weights(workflow)
     tasks: list[Task] = []
     about: dict[str, tuple[int, int, str, int]] = {}
     without: list[dict[str, str]] = []
@@ -130,6 +138,9 @@ def _tasks(
                 found = _inputs.of_fold(crops[name], place) or {}
                 payload["crops"] = [str(found[case_id].file("crop.npy")) for case_id in case_ids]
                 data = [found[case_id].key for case_id in case_ids]
+                if name in weights:
+                    payload["weights"], content = weights[name]
+                    data = [*data, content]
             elif table is not None:
                 table = table.loc[case_ids]
                 table = table[chosen] if model.inputs == "selected" else table
