@@ -23,6 +23,7 @@ Fold = tuple[int, int]
 ALL_FOLDS: Fold = (-1, -1)
 VOLUME = "volume_ml"
 T = TypeVar("T")
+ByFold = dict[Fold, pd.DataFrame]
 
 
 def of_fold(found: dict[Fold, T], fold: Fold) -> T | None:
