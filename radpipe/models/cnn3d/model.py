@@ -90,9 +90,7 @@ class FittedCnn:
         return ensemble(self.networks, _images(examples, self.shape), self.params.device, self.n_outputs)
 
 
-def fit(
-    train: Examples, selection: Examples, params: Cnn3dParams, *, seed: int, weights: Weights | None = None
-) -> FittedCnn:
+def fit(train: Examples, selection: Examples, params: Cnn3dParams, *, seed: int, weights: Weights | None = None) -> FittedCnn:
     """Tune on the selection part where candidates are given, then fit on the training part, stop and recalibrate on the selection part.
 
     One CPU thread: same seed, same bytes. weights : of ``params.weights``, read by the caller.

@@ -37,7 +37,12 @@ class ImageNetwork(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, scaling: ScalingLayer, network: nn.Module, offset: Tensor, kind: str = "classes", targets: ScalingLayer | None = None
+        self,
+        scaling: ScalingLayer,
+        network: nn.Module,
+        offset: Tensor,
+        kind: str = "classes",
+        targets: ScalingLayer | None = None,
     ) -> None:
         super().__init__()
         self.scaling = scaling
@@ -95,7 +100,14 @@ def at(device: torch.device) -> Iterator[None]:
 
 
 def train_member(
-    model: ImageNetwork, images: Tensor, target: Target, selection: Tensor, target_selection: Target, params: Cnn3dParams, *, seed: int
+    model: ImageNetwork,
+    images: Tensor,
+    target: Target,
+    selection: Tensor,
+    target_selection: Target,
+    params: Cnn3dParams,
+    *,
+    seed: int,
 ) -> Member:
     """Train in place. images, selection : (n, c, z, y, x) float32, raw. Parameters that ask for no gradient stay as they are.
 
@@ -112,7 +124,13 @@ def train_member(
 
 
 def _trained(
-    model: ImageNetwork, images: Tensor, target: Target, selection: Tensor, target_selection: Target, params: Cnn3dParams, seed: int
+    model: ImageNetwork,
+    images: Tensor,
+    target: Target,
+    selection: Tensor,
+    target_selection: Target,
+    params: Cnn3dParams,
+    seed: int,
 ) -> Member:
     scaled, scaled_selection = model.scaling(images), model.scaling(selection)
     is_mask = torch.stack([((images[:, k] == 0) | (images[:, k] == 1)).all() for k in range(images.shape[1])]).cpu()
