@@ -26,7 +26,7 @@ from radpipe.features.map_settings import MapSettings
 from radpipe.features.patient_settings import PatientSettings
 from radpipe.habitats.config import HabitatSettings
 from radpipe.io.mapping import read_mapping
-from radpipe.models.config import ALL_SOURCES, AnnParams, ModelParams, Source
+from radpipe.models.config import ALL_SOURCES, AnnParams, GivenParams, ModelParams, Source
 from radpipe.models.registry import OUTCOME_KINDS
 from radpipe.preprocessing.config import PreprocessingSettings
 from radpipe.report.config import ReportSettings
@@ -114,6 +114,8 @@ class Workflow(Settings):
         if not self.cohort.clinical and any(model.inputs == "clinical" for model in self.models.values()):
             raise ValueError("a model has inputs: clinical, but cohort.clinical names no column")
         for name, model in self.models.items():
+            if isinstance(model, GivenParams) and model.column not in self.cohort.given:
+                raise ValueError(f"models.{name} reads the column {model.column!r}, which cohort.given does not name")
             able = OUTCOME_KINDS[model.kind]
             if self.cohort.outcome_kind not in able:
                 raise ValueError(

@@ -386,6 +386,21 @@ class CoxParams(Settings):
     """How patients with the event at one time share their risk set."""
 
 
+class GivenParams(Settings):
+    """Predictions made elsewhere for the same patients: a column of the manifest, named in cohort.given; two classes."""
+
+    kind: Literal["given"] = "given"
+    inputs: Literal["given"] = "given"
+    """It reads the manifest."""
+    column: str = "p_1"
+    """The column with the prediction of class 1."""
+    scale: Literal["probability", "logit"] = "probability"
+    """What the column holds: probabilities, or logarithms of odds."""
+    in_sample: bool | None = None
+    """Whether the model behind it was trained or tuned on these very patients; null where that is not known. Its figures are
+    then no estimate for new patients."""
+
+
 class PrevalenceParams(Settings):
     """No model at all: everybody gets the outcome's frequency, or mean, in the training part."""
 
@@ -417,6 +432,7 @@ ModelParams = Annotated[
     | Cnn3dParams
     | CoxParams
     | ForestParams
+    | GivenParams
     | LinearParams
     | LogisticParams
     | PrevalenceParams
@@ -425,7 +441,8 @@ ModelParams = Annotated[
     Field(discriminator="kind"),
 ]
 PARAMS: dict[str, type[Settings]] = {
-    "ann": AnnParams, "average": AverageParams, "cnn3d": Cnn3dParams, "cox": CoxParams, "forest": ForestParams, "linear": LinearParams,
+    "ann": AnnParams, "average": AverageParams, "cnn3d": Cnn3dParams, "cox": CoxParams, "forest": ForestParams,
+    "given": GivenParams, "linear": LinearParams,
     "logistic": LogisticParams, "prevalence": PrevalenceParams, "svm": SvmParams, "xgboost": XgboostParams,
 }  # fmt: skip
 

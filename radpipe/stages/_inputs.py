@@ -89,6 +89,11 @@ def clinical(context: Context, cohort: pd.DataFrame) -> dict[Fold, pd.DataFrame]
     return {ALL_FOLDS: cohort[list(context.workflow.cohort.clinical)]}
 
 
+def given(context: Context, cohort: pd.DataFrame) -> ByFold:
+    """Predictions made elsewhere that the workflow names."""
+    return {ALL_FOLDS: cohort[list(context.workflow.cohort.given)]}
+
+
 def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataFrame]) -> dict[Fold, pd.DataFrame]:
     """Volume of the outline in use, ml. ConfigError where neither masks nor a column of the features table tell it."""
     workflow = context.workflow

@@ -100,7 +100,7 @@ def _tasks(
     """Tasks; task id -> (repeat, fold, model, seed); and failures of fits whose inputs could not be selected."""
     workflow = context.workflow
     wanted = {model.inputs for model in workflow.models.values()}
-    others = {"clinical": _inputs.clinical(context, cohort)}
+    others = {"clinical": _inputs.clinical(context, cohort), "given": _inputs.given(context, cohort)}
     if "volume" in wanted:
         others["volume"] = _inputs.volume(context, cohort, features[workflow.sources])
     kept = _inputs.kept_inputs(context) if "selected" in wanted else {}
