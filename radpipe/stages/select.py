@@ -12,7 +12,7 @@ from radpipe.core import tables
 from radpipe.core.keys import content_key
 from radpipe.core.seeds import derive_seed
 from radpipe.errors import ConfigError
-from radpipe.models.config import AnnParams
+from radpipe.models.config import AnnParams, inputs_of
 from radpipe.selection.confounding import answer_of, given_volume
 from radpipe.selection.registry import WITH_SELECTION_PART
 from radpipe.selection.stability import nogueira
@@ -20,11 +20,18 @@ from radpipe.selection.target import Target
 from radpipe.stages import _inputs
 from radpipe.stages._parallel import Task
 from radpipe.stages.context import Context, StageResult, engine_version, frame_key
+from radpipe.stages.repeats import repeats as measured_again
 
 NAME = "select"
-NEEDS = ("cohort", "splits", "features", "habitats where maps ask for them", "repeats where selection.robustness asks for them")
-MAKES = ("selection", "selection_fits", "selection_stability", "selection_volume")
-SCHEMAS = (tables.SELECTION, tables.SELECTION_FITS, tables.SELECTION_STABILITY, tables.SELECTION_VOLUME)
+NEEDS = ("cohort", "splits", "features", "habitats where maps ask for them")
+MAKES = (
+    "selection",
+    "selection_fits",
+    "selection_stability",
+    "selection_volume",
+    "repeats where selection.robustness asks for them",
+)
+SCHEMAS = (tables.SELECTION, tables.SELECTION_FITS, tables.SELECTION_STABILITY, tables.SELECTION_VOLUME, tables.REPEATS)
 
 
 def run(context: Context) -> StageResult:
@@ -33,8 +40,9 @@ def run(context: Context) -> StageResult:
     The training part chooses; its selection part has a say only with selectors that ask a network.
     """
     workflow = context.workflow
-    sets = list(dict.fromkeys(workflow.sources_of(model) for model in workflow.models.values() if model.inputs == "selected"))
+    sets = list(dict.fromkeys(workflow.sources_of(model) for model in workflow.models.values() if "selected" in inputs_of(model)))
     if not sets:
+        context.write_seen(NAME, [])
         return context.not_needed(NAME, list(SCHEMAS), "no model has inputs: selected")
     settings = workflow.selection.model_dump(mode="json")
     asks = workflow.selection.selector in WITH_SELECTION_PART
@@ -42,7 +50,11 @@ def run(context: Context) -> StageResult:
     engine = engine_version("selection", "evaluation", *(("models", "networks") if asks else ()))
     cohort = context.read(tables.COHORT).set_index("case_id")
     splits = context.read(tables.SPLITS)
-    repeats = context.read(tables.REPEATS) if workflow.selection.robustness else None
+    repeats, failed = None, []
+    if workflow.selection.robustness is not None:
+        repeats, failed = measured_again(context, workflow.selection.robustness)
+    else:
+        context.folder.table(tables.REPEATS.name).unlink(missing_ok=True)
     tasks: list[Task] = []
     about: dict[str, tuple[str, int, int]] = {}
     without: list[dict[str, str]] = []
@@ -66,7 +78,12 @@ def run(context: Context) -> StageResult:
                 }
                 for role, ids in used.items()
             }  # fmt: skip
-            mine = None if repeats is None else repeats[repeats["case_id"].isin(used["train"])].set_index("case_id")
+            mine = None
+            if repeats is not None:
+                # Of this cohort the training part alone; patients of another study are nobody's test part.
+                mine = repeats[repeats["case_id"].isin(used["train"]) | ~repeats["case_id"].isin(cohort.index)].set_index(
+                    "case_id"
+                )
             seed = derive_seed(workflow.seed, NAME, repeat, fold)  # the same for every set: they differ in their candidates alone
             tasks.append(
                 Task(
@@ -84,6 +101,7 @@ def run(context: Context) -> StageResult:
                 )
             )  # fmt: skip
     result = context.map(NAME, "radpipe.stages.work:select_fold", tasks, preload="torch")
+    context.write_seen(NAME, [(*about[task_id][1:], about[task_id][0], stored.row["saw"]) for task_id, stored in result.done.items()])
     chosen, fits = [], []
     for task_id, stored in result.done.items():
         name, repeat, fold = about[task_id]
@@ -95,12 +113,12 @@ def run(context: Context) -> StageResult:
     context.write(tables.SELECTION_STABILITY, _stability(selection, workflow), csv=True)
     named = {_inputs.set_name(sources): found for sources, found in features.items()}
     context.write(tables.SELECTION_VOLUME, _confounding(context, selection, cohort, named), csv=True)
-    return context.finish(NAME, list(about), list(result.done), [*without, *result.failures])
+    return context.finish(NAME, list(about), list(result.done), [*without, *failed, *result.failures])
 
 
 def _network(workflow: Workflow) -> AnnParams:
     """The network that growing and pruning train: the workflow's first that eats selected inputs, else the default one."""
-    found = [model for model in workflow.models.values() if isinstance(model, AnnParams) and model.inputs == "selected"]
+    found = [model for model in workflow.models.values() if isinstance(model, AnnParams) and "selected" in inputs_of(model)]
     return found[0] if found else AnnParams()
 
 

@@ -12,10 +12,11 @@ import yaml
 
 from radpipe import pipeline
 from radpipe.config import load_workflow
-from radpipe.errors import ConfigError, RunError
+from radpipe.errors import CohortError, ConfigError, RunError
+from radpipe.evaluation.agreement import icc_a1_of
 from radpipe.stages import work
 
-UPTO_SELECT = ("cohort", "preprocess", "segment", "extract", "habitats", "patients", "perturb", "select")
+UPTO_SELECT = ("cohort", "preprocess", "segment", "extract", "habitats", "patients", "select")
 ANN = {"kind": "ann", "inputs": "selected", "members": 1, "iterations": 20}
 
 
@@ -130,6 +131,45 @@ def test_test_rows_change_nothing(finished: Path, tmp_path: Path) -> None:
     go(path, tmp_path / "run")
     first = [read(out, "selection").query("repeat == 0 and fold == 0").reset_index(drop=True) for out in (finished, tmp_path / "run")]
     pd.testing.assert_frame_equal(first[0], first[1], check_exact=True)
+
+
+def test_perturbed_outlines_decide_who_may_be_chosen(study, tmp_path: Path) -> None:
+    """By training patients alone: another value of a test patient's repeat changes nothing in that fold."""
+    robustness = {"icc": 0.9, "perturbations": ["contour", "volume"], "contour_mm": 2.0, "volume": 0.3}
+    path = study.write(selection={"selector": "none", "max_features": 3, "robustness": robustness})
+    result = go(path, tmp_path / "run")
+    assert result.exit_code == 0
+    repeats = read(tmp_path / "run", "repeats")
+    assert sorted(set(repeats["measurement"])) == ["contour 0", "given", "volume 0"] and len(repeats) == 3 * 16
+    volume = repeats.pivot(index="case_id", columns="measurement", values="original_shape_VoxelVolume")
+    assert (volume["contour 0"] == volume["given"]).all() and (volume["volume 0"] != volume["given"]).all()
+    selection = read(tmp_path / "run", "selection")
+    splits = read(tmp_path / "run", "splits")
+    gone = selection[selection["reason"] == "not_robust"]
+    assert len(gone) and "original_shape_VoxelVolume" not in set(selection[selection["kept"]]["feature"])
+    train = splits.query("repeat == 0 and fold == 0 and role == 'train'")["case_id"]
+    mine = repeats[repeats["case_id"].isin(train)].pivot(index="case_id", columns="measurement")
+    for feature, reason in selection.query("repeat == 0 and fold == 0")[["feature", "reason"]].itertuples(index=False):
+        agrees = icc_a1_of(mine[feature].to_numpy())[0] >= 0.9
+        assert agrees == (reason not in ("not_robust", "constant")) or reason == "constant"
+
+
+def test_a_table_of_repeats_takes_the_outlines_place(tmp_path: Path) -> None:
+    path = write(tmp_path / "study", models={"ann": ANN}, comparison={}, splits={"repeats": 1, "folds": 3})
+    content = yaml.safe_load(path.read_text())
+    with pytest.raises(ConfigError, match=r"name selection.robustness.table"):
+        load_workflow(write(tmp_path / "study", selection={"robustness": {}}))
+    rng = np.random.default_rng(0)
+    again = pd.read_csv(path.parent / "features.csv").assign(measurement="second reader")
+    again["noise_1"] = rng.permutation(again["noise_1"])
+    again.to_csv(path.parent / "repeats.csv", index=False)
+    path.write_text(yaml.safe_dump({**content, "selection": {"selector": "mrmr", "robustness": {"table": "repeats.csv"}}}))
+    assert go(path, tmp_path / "run").exit_code == 0
+    selection = read(tmp_path / "run", "selection")
+    assert set(selection[selection["reason"] == "not_robust"]["feature"]) == {"noise_1"}
+    again.rename(columns={"measurement": "reader"}).to_csv(path.parent / "repeats.csv", index=False)
+    with pytest.raises(CohortError, match="no column measurement"):
+        go(path, tmp_path / "run", ("select",))
 
 
 def test_an_unknown_selector_is_refused_when_the_workflow_is_read(tmp_path: Path) -> None:
