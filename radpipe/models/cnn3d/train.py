@@ -23,7 +23,7 @@ from radpipe.typing import FloatArray
 CHUNK = 8
 # The most training images that batch normalisation's statistics are taken from after an epoch: what they are means over
 # hundreds of thousands of voxels, which more images would not move.
-SETTLE = 64
+SETTLE = 32
 
 
 class ImageNetwork(nn.Module):
