@@ -69,7 +69,7 @@ def read(folder: Path, *, features: bool = True) -> Data:
             rows.append(extract_row(image, mask, SHAPES))
     case_ids = [f"gland_{number:04}" for number in range(len(y))]
     _, selection = train_test_split(np.arange(n_train), test_size=0.25, stratify=y[:n_train], random_state=SEED)
-    roles = np.array(["train"] * n_train + ["test"] * (len(y) - n_train))
+    roles = np.array(["train"] * n_train + ["test"] * (len(y) - n_train), dtype=object)
     roles[selection] = "selection"
     return {
         "case_ids": case_ids, "y": y.tolist(), "roles": roles.tolist(), "images": np.stack(crops),
