@@ -133,7 +133,11 @@ class Workflow(Settings):
                 raise ValueError(
                     f"references names {unknown[0]!r}, which is none here.{nearest(unknown[0], known)} Choose among: {', '.join(known)}."
                 )
-        added = [] if isinstance(wanted, bool) else [name for name in wanted if self.models.get(name) == known[name.removeprefix("reference_")]]
+        added = (
+            []
+            if isinstance(wanted, bool)
+            else [name for name in wanted if self.models.get(name) == known[name.removeprefix("reference_")]]
+        )
         models = dict(self.models)
         for name in known if wanted is True else () if wanted is False else [name.removeprefix("reference_") for name in wanted]:
             params = known[name]
@@ -186,7 +190,9 @@ class Workflow(Settings):
                             f"models.{name} averages {member!r}, which is not among models.{nearest(member, self.models)}"
                         )
                     if isinstance(self.models[member], AverageParams):
-                        raise ValueError(f"models.{name} averages {member!r}, which is an average itself; name its models instead")
+                        raise ValueError(
+                            f"models.{name} averages {member!r}, which is an average itself; name its models instead"
+                        )
             inputs = inputs_of(model)
             if EMBEDDING in getattr(model, "sources", ()) and {"selected", "features"}.intersection(inputs):
                 self._check_embedding(name)

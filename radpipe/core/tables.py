@@ -324,7 +324,9 @@ SELECTION_FITS = Schema(
         Column("n_selection", "int64", "rows of the selection part; 0 where the selector does not ask it"),
         Column("n_candidates", "int64", "features that reached the selector"),
         Column("n_kept", "int64", "features kept"),
-        Column("steps", "string", "inputs:selection error of every set that was tried, separated by spaces; empty where none are"),
+        Column(
+            "steps", "string", "inputs:selection error of every set that was tried, separated by spaces; empty where none are"
+        ),
         Column("saw_sha256", "string", "of the sorted ids of all patients the selection saw"),
     ),
     ("repeat", "fold", "sources"),
@@ -334,7 +336,9 @@ SELECTION_STABILITY = Schema(
     "How much the choice depends on who was in the training part: Nogueira's stability over all folds.",
     (
         _SOURCES,
-        Column("value", "float64", "1: every fold keeps the same; 0: no better than chance; empty where not defined", nullable=True),
+        Column(
+            "value", "float64", "1: every fold keeps the same; 0: no better than chance; empty where not defined", nullable=True
+        ),
         Column("ci_low", "float64", "lower end of the 95 % interval, widened for patients that folds share", nullable=True),
         Column("ci_high", "float64", "upper end of that interval", nullable=True),
         Column("naive_low", "float64", "lower end if folds were independent, which they are not", nullable=True),
@@ -423,6 +427,21 @@ FITS = Schema(
     ),
     ("repeat", "fold", "seed", "model"),
 )  # fmt: skip
+SEEN = Schema(
+    "seen",
+    "Whom everything that was fitted in an outer fold has seen; none of them may be of the fold's test part.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("stage", "string", "where it was fitted", allowed=STAGES),
+        Column(
+            "thing", "string", "habitats; the inputs among which was selected; a model, or a part of it: ann, ann encoder, ..."
+        ),
+        Column("n", "int64", "patients it saw"),
+        Column("patients", "string", "their ids, sorted, as a JSON list"),
+    ),
+    ("repeat", "fold", "stage", "thing"),
+)
 METRICS = Schema(
     "metrics",
     "How well every model predicts the cases it never saw.",
@@ -482,7 +501,8 @@ SCHEMAS = {
     for schema in (
         *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
-        MASK_AGREEMENT, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
+        MASK_AGREEMENT, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
+        COMPARISON, FAILURES,
     )
 }  # fmt: skip
 
