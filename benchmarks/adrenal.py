@@ -119,7 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = read(arguments.data)
     lines = [
-        "| model | AUC, validation part (98 glands) | 95 % interval | AUC, training part | networks fitted | CPU minutes |",
+        "| model | AUC, validation part (98 glands) | 95 % interval | AUC, training part | networks fitted | CPU seconds |",
         "|---|---|---|---|---|---|",
     ]
     print(lines[0], flush=True)
@@ -128,7 +128,7 @@ def main() -> None:
         value, low, high = auc(data, fit, "test")
         train = auc(data, fit, "train")[0]
         networks = networks_of(fit)
-        lines.append(f"| {WORDS[name]} | {value:.3f} | {low:.2f} to {high:.2f} | {train:.3f} | {networks} | {seconds / 60:.1f} |")
+        lines.append(f"| {WORDS[name]} | {value:.3f} | {low:.2f} to {high:.2f} | {train:.3f} | {networks} | {seconds:.1f} |")
         print(lines[-1], flush=True)
     if arguments.write:
         page = PAGE.read_text()
