@@ -26,6 +26,7 @@ STAGES = (
     "extract",
     "habitats",
     "patients",
+    "embed",
     "select",
     "train",
     "evaluate",
@@ -296,6 +297,14 @@ REPEATS = Schema(
     extra="float64",
     extra_named="features; see the feature dictionary",
 )
+EMBEDDING = Schema(
+    "embedding",
+    "Deep features of every case in every outer fold, by the network of that fold.",
+    (_REPEAT, _FOLD, _CASE),
+    ("repeat", "fold", "case_id"),
+    extra="float64",
+    extra_named="embedding_000, ...: the inputs of the network's last layer",
+)
 SELECTION = Schema(
     "selection",
     "What input selection did with every feature in every outer fold.",
@@ -501,7 +510,7 @@ SCHEMAS = {
     for schema in (
         *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
-        MASK_AGREEMENT, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
+        MASK_AGREEMENT, EMBEDDING, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
         COMPARISON, FAILURES,
     )
 }  # fmt: skip

@@ -14,7 +14,7 @@ from radpipe.errors import ConfigError, RunError
 from radpipe.features.map_settings import MAP
 from radpipe.habitats.habitats import PREFIX
 from radpipe.io.store import StoredResult
-from radpipe.models.config import ALL_SOURCES, Cnn3dParams, Source
+from radpipe.models.config import ALL_SOURCES, EMBEDDING, Cnn3dParams, Source
 from radpipe.stages._parallel import Task
 from radpipe.stages.cohort import case_payload, reading_parts
 from radpipe.stages.context import Context, engine_version, frame_key, write_inputs
@@ -42,6 +42,21 @@ def fold_features(context: Context, sources: Sequence[Source] = ALL_SOURCES) -> 
     sources : which kinds of columns, of those that the run makes. What differs by fold stands beside what does not. A fold whose
     habitats could not be found is missing where they are asked for.
     """
+    found = _bare_features(context, [source for source in sources if source != EMBEDDING])
+    if EMBEDDING not in sources or EMBEDDING not in context.workflow.sources:
+        return found
+    deep = context.read(tables.EMBEDDING)
+    joined = {}
+    for (repeat, fold), rows in deep.groupby(["repeat", "fold"]):
+        shared = of_fold(found, (int(repeat), int(fold)))
+        if shared is not None:
+            own = rows.drop(columns=["repeat", "fold"]).set_index("case_id").sort_index()
+            joined[int(repeat), int(fold)] = shared.join(own, how="inner")
+    return joined
+
+
+def _bare_features(context: Context, sources: Sequence[Source]) -> dict[Fold, pd.DataFrame]:
+    """The same without deep features."""
     workflow = context.workflow
     if workflow.patients is not None:
         rows = context.read(tables.PATIENT_FEATURES)

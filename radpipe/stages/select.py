@@ -1,4 +1,4 @@
-"""7. select: the inputs of the network, chosen inside each training part."""
+"""8. select: the inputs of the network, chosen inside each training part."""
 
 from __future__ import annotations
 

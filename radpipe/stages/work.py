@@ -270,6 +270,22 @@ def crop_case(payload: Payload, folder: Path) -> Row:
     return {"shape": list(crop.shape)}
 
 
+def embed_cases(payload: Payload, folder: Path) -> Row:
+    """embed: the deep features of every case, by the fold's own network."""
+    from radpipe.io.models import load_model
+    from radpipe.models.model import Examples
+    from radpipe.models.registry import load
+
+    arrays, info = load_model(Path(payload["model_folder"]))
+    network: Any = load("cnn3d", arrays, info)
+    case_ids = tuple(payload["case_ids"])
+    images = np.stack([np.load(path, allow_pickle=False) for path in payload["crops"]])
+    # Their outcomes are not asked for; an Examples has one a case.
+    found = network.embed(Examples(case_ids, case_ids, np.zeros(len(case_ids), np.int64), images=images))
+    np.save(folder / "embedding.npy", found, allow_pickle=False)
+    return {"width": int(found.shape[1]), "case_ids": list(case_ids)}
+
+
 def fit_model(payload: Payload, folder: Path) -> Row:
     """train: one model on one outer fold, and what it says of every case of that fold."""
     from radpipe.io.models import read_weights, save_model
