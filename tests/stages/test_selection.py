@@ -80,7 +80,7 @@ def test_what_is_chosen_is_set_beside_the_volume(finished: Path) -> None:
     of_size = found.index.intersection(["surface", "original_shape_MeshVolume"])
     assert len(of_size) and (found.loc[of_size, "rho_volume"] > 0.95).all()
     page = (finished / "report.html").read_text()
-    assert "given the volume" in page and "share patients" in page
+    assert "given the volume" in page and "share patients" in page and "kept most often" in page
 
 
 def test_the_interval_of_stability_is_wider_than_that_of_independent_runs(finished: Path) -> None:
