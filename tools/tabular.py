@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "tabular"
 WORKFLOWS = ROOT / "workflows" / "tabular"
 PAGE = ROOT / "docs" / "tabular.md"
-BEGIN, END = "<!-- table: tools/tabular.py write -->", "<!-- end of table -->"
 MOSTLY_EMPTY = 100  # features without a value from which a row is taken for a patient whose extraction failed
 VOLUME = "original_shape_VoxelVolume"
 
@@ -38,7 +37,12 @@ class Set:
     aside: tuple[str, ...] = ()
 
 
-HOSNY = {"outcomes": ("surv2yr", "logit_0", "logit_1"), "volume": "original_shape_Volume", "to_mm3": 1.0, "aside": ("general_info_",)}
+HOSNY = {
+    "outcomes": ("surv2yr", "logit_0", "logit_1"),
+    "volume": "original_shape_Volume",
+    "to_mm3": 1.0,
+    "aside": ("general_info_",),
+}
 SETS: dict[str, Set] = {
     "Arita2018": Set("radmlbench/Arita2018.csv.gz", "ID", ("Target",), "T2_original_Total_Volume"),
     "Huang2023": Set("radmlbench/Huang2023.csv.gz", "ID", ("Target",), "MeshVolume"),
@@ -59,7 +63,9 @@ def data_folder() -> Path:
     """Where the shared tables lie; an exit in words where they do not."""
     folder = Path(os.environ.get("RADPIPE_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "tabular" / "index.csv").is_file():
-        sys.exit(f"the feature tables are not at {folder / 'tabular'}; set RADPIPE_DATA to the folder that holds tabular/index.csv")
+        sys.exit(
+            f"the feature tables are not at {folder / 'tabular'}; set RADPIPE_DATA to the folder that holds tabular/index.csv"
+        )
     return folder / "tabular"
 
 
@@ -73,7 +79,9 @@ def prepare(name: str, source: Path, folder: Path) -> list[str]:
         said.append(f"{int((ids == '').sum())} rows without an id are named by their line")
         ids = ids.where(ids != "", [f"line_{place + 2}" for place in range(len(raw))])
     feature_names = [
-        column for column in raw if column not in (own.identifier, *own.outcomes) and not str(column).startswith(own.aside or "\0")
+        column
+        for column in raw
+        if column not in (own.identifier, *own.outcomes) and not str(column).startswith(own.aside or "\0")
     ]
     features = raw[feature_names].apply(pd.to_numeric, errors="coerce")
     features.columns = [str(column).strip().replace(" ", "_") for column in features]
@@ -86,7 +94,9 @@ def prepare(name: str, source: Path, folder: Path) -> list[str]:
     patients = ids.where(lost, first)
     twins = ids[(patients != ids) & ~lost]
     if len(twins):
-        said.append(f"{', '.join(f'{twin} = {patients[place]}' for place, twin in twins.items())}: the same features, one patient")
+        said.append(
+            f"{', '.join(f'{twin} = {patients[place]}' for place, twin in twins.items())}: the same features, one patient"
+        )
     manifest = pd.DataFrame({"case_id": ids, "patient_id": patients, **{column: raw[column] for column in own.outcomes}})
     if own.to_mm3 is not None:
         features[VOLUME] = features[own.volume] * own.to_mm3
