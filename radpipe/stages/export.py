@@ -8,10 +8,8 @@ from pathlib import Path
 from radpipe.errors import ConfigError, RunError
 from radpipe.io.files import write_bytes
 from radpipe.io.models import load_model
+from radpipe.io.run_folder import RunFolder
 from radpipe.io.workbook import write_workbook
-
-SUFFIXES = {"excel": ".xlsx"}
-REFITTED = "refit"
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,14 @@ def _folder(run: Path, model: str | None, fold: tuple[int, int] | None) -> Path:
             f"the run has no model named {model!r}." if model else "which model is meant is not said.",
             hint=f"Give --model one of: {', '.join(names)}.", path=run,
         )  # fmt: skip
-    wanted = REFITTED if fold is None else f"repeat{fold[0]}_fold{fold[1]}"
-    found = models / model / wanted
+    # `radpipe predict` refits on all patients, as the one fold of a run of its own (stages/predict.py).
+    found = RunFolder(run / "refit").model(model, 0, 0) if fold is None else RunFolder(run).model(model, *fold)
     if not (found / "model.json").exists():
-        there = sorted(path.name for path in (models / model).iterdir() if (path / "model.json").exists())
-        raise RunError(
-            f"the model {model} has no {wanted}." if fold else f"the model {model} has not been refitted on all patients.",
-            hint=f"There are: {', '.join(there)}. Give --fold REPEAT FOLD"
-            + (", or refit it: radpipe predict." if fold is None else "."), path=run,
-        )  # fmt: skip
+        there = ", ".join(sorted(path.name for path in (models / model).iterdir() if (path / "model.json").exists()))
+        if fold is None:
+            raise RunError(
+                f"the model {model} has not been refitted on all patients.",
+                hint=f"`radpipe predict` does that; or give --fold REPEAT FOLD of: {there}.", path=run,
+            )  # fmt: skip
+        raise RunError(f"the model {model} has no {found.name}.", hint=f"There are: {there}.", path=run)
     return found

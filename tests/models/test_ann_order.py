@@ -90,6 +90,7 @@ def test_the_order_is_chosen_inside_the_fold_and_travels_with_the_model(strategy
     assert model.order is not None and model.order.order > 1 and model.hidden == (model.order.order,)
     assert [network.perceptrons[0].weight.shape[0] for network in model.networks] == [model.order.order] * 2
     arrays, info = model.state()
+    assert info["facts"]["networks"] == 2 + model.order.networks and model.order.networks % 2 == 0
     again = load("ann", arrays, json.loads(json.dumps(info)))
     assert again.order == model.order and again.predict_proba(selection).tobytes() == model.predict_proba(selection).tobytes()
     history = pd.DataFrame(model.order.history)

@@ -55,7 +55,8 @@ class FittedAnn:
         return self.calibration.score(self.raw(examples))
 
     def facts(self) -> dict[str, Any]:
-        return {**self.summary, **self.calibration.facts()}
+        facts = {name: value for name, value in self.summary.items() if name != "networks"}
+        return {**facts, **self.calibration.facts()}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         first = self.networks[0]
@@ -119,7 +120,8 @@ def fit(train: Examples, selection: Examples, params: AnnParams, *, seed: int) -
         raw, raw_selection = ensemble(networks, inside), ensemble(networks, inside_selection)
     calibration = calibrate_for(raw, train, raw_selection, selection, params.calibration)
     history = [{"member": number, **row} for number, member in enumerate(members) for row in member.history]
-    summary = _summary(members, networks, encoder)
+    # The budget: every network trained, whether for its order or as a member.
+    summary = {**_summary(members, networks, encoder), "networks": len(members) + (0 if order is None else order.networks)}
     return FittedAnn(params, encoder, head, hidden, networks, calibration, saw, summary, order, history)
 
 
