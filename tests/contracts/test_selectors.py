@@ -27,7 +27,9 @@ def ridge_trainer(
     centre, scale = values.mean(axis=0), values.std(axis=0)
     x, unseen = (values - centre) / scale, (selection_values - centre) / scale
     y, truth = target.responses(), selection_target.responses()
-    return np.array([((Ridge(3.0).fit(x[:, s], y).predict(unseen[:, s]).reshape(truth.shape) - truth) ** 2).mean() for s in subsets])
+    return np.array(
+        [((Ridge(3.0).fit(x[:, s], y).predict(unseen[:, s]).reshape(truth.shape) - truth) ** 2).mean() for s in subsets]
+    )
 
 
 def outcomes(signal: np.ndarray, kind: Kind, rng: np.random.Generator) -> Target:

@@ -17,7 +17,9 @@ GRID = Grid((20, 60, 50), (3.0, 1.0, 1.5), (0.0, 0.0, 0.0))
 @pytest.fixture(scope="module")
 def ellipsoid() -> Mask:
     """Longer along y than along x, in mm."""
-    z, y, x = (np.indices(GRID.shape) - np.array([10, 30, 25])[:, None, None, None]) * np.array(GRID.spacing_mm)[:, None, None, None]
+    z, y, x = (np.indices(GRID.shape) - np.array([10, 30, 25])[:, None, None, None]) * np.array(GRID.spacing_mm)[
+        :, None, None, None
+    ]
     return Mask(GRID, (z / 14) ** 2 + (y / 18) ** 2 + (x / 9) ** 2 <= 1)
 
 

@@ -85,7 +85,9 @@ def test_what_is_chosen_is_set_beside_the_volume(finished: Path) -> None:
 
 def test_the_interval_of_stability_is_wider_than_that_of_independent_runs(finished: Path) -> None:
     row = read(finished, "selection_stability").iloc[0]
-    assert row["n"] == 6 and row["ci_high"] - row["ci_low"] == pytest.approx(2.0 * (row["naive_high"] - row["naive_low"]))  # sqrt(1 + 6/2)
+    assert row["n"] == 6 and row["ci_high"] - row["ci_low"] == pytest.approx(
+        2.0 * (row["naive_high"] - row["naive_low"])
+    )  # sqrt(1 + 6/2)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,9 @@ def test_test_rows_change_nothing(finished: Path, tmp_path: Path) -> None:
     features.loc[features["case_id"].isin(test), "noise_0"] = [float(outcome[c]) for c in features["case_id"] if c in test]
     features.to_csv(path.parent / "features.csv", index=False)
     go(path, tmp_path / "run")
-    first = [read(out, "selection").query("repeat == 0 and fold == 0").reset_index(drop=True) for out in (finished, tmp_path / "run")]
+    first = [
+        read(out, "selection").query("repeat == 0 and fold == 0").reset_index(drop=True) for out in (finished, tmp_path / "run")
+    ]
     pd.testing.assert_frame_equal(first[0], first[1], check_exact=True)
 
 
