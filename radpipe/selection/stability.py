@@ -16,8 +16,9 @@ def nogueira(kept: np.ndarray, shared: float = 0.0) -> tuple[float, float, float
     shared : test rows over training rows where the runs are folds of one cohort, 1 / (folds - 1); 0 for independent runs. Folds
     share patients, and the interval for independent runs is too narrow for them. The variance is then multiplied by
     1 + runs * shared, as Nadeau and Bengio do for errors of resampled fits (2003, doi:10.1023/A:1024068626366): borrowed, not proven
-    for stabilities. Simulated (3 of 20 features, 60 patients, 2, 5 and 10 repeats of 5 folds) the interval holds the mean over
-    cohorts in 82, 87 and 89 of 100 cohorts, that for independent runs in 52, 41 and 35. It does not move the value, which is that of cohorts that overlap as folds do; fresh ones would agree less.
+    for stabilities. Simulated (3 of 20 features, 60 patients; 2, 5 and 10 repeats of 5 folds) the interval then holds the mean over
+    cohorts in 82, 87 and 89 of 100 cohorts; that for independent runs in 52, 41 and 35. It does not move the value, which is that
+    of training parts that overlap; those of fresh cohorts would agree less.
     Nogueira, Sechidis and Brown 2018, JMLR 18(174), equations 4 and 9; https://jmlr.org/papers/v18/17-514.html.
     """
     kept = np.asarray(kept)
