@@ -369,10 +369,10 @@ def load_workflow(path: Path) -> Workflow:
         ) from error
     workflow._base = path.resolve().parent
     for model in workflow.models.values():
-        if getattr(model, "weights", None):
+        if isinstance(model, Cnn3dParams) and model.weights is not None:
             from radpipe.io.models import weights_about  # here, because few workflows need it
 
-            weights_about(workflow.resolve(model.weights))  # type: ignore[union-attr, arg-type]
+            weights_about(workflow.resolve(model.weights))
     return workflow
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from radpipe.config import load_workflow
 from radpipe.errors import FileProblem, SchemaError
 from radpipe.io.models import read_weights, save_model
 from radpipe.models import fit as fit_module
@@ -182,3 +183,23 @@ class TestWhatIsRefused:
 def test_the_file_is_the_same_from_run_to_run(teacher, saved, tmp_path):
     save_model(tmp_path, *teacher.state())
     assert (tmp_path / "weights.safetensors").read_bytes() == saved.read_bytes()
+
+
+WORKFLOW = """
+radpipe_workflow: 1
+name: transfer
+cohort: {manifest: "builtin:sts_pet", outcome: lung_metastasis}
+models: {cnn: {kind: cnn3d, weights: teacher.safetensors}}
+"""
+
+
+def test_a_file_that_will_not_do_is_named_when_the_workflow_is_read(saved, tmp_path):
+    """Before the first case, and not after hours in every fold."""
+    (tmp_path / "workflow.yaml").write_text(WORKFLOW)
+    with pytest.raises(FileProblem, match=r"teacher.safetensors: the weights file does not exist"):
+        load_workflow(tmp_path / "workflow.yaml")
+    (tmp_path / "teacher.safetensors").write_bytes(b"\x80\x02ccollections\n")
+    with pytest.raises(FileProblem, match="is a pickle, not safetensors"):
+        load_workflow(tmp_path / "workflow.yaml")
+    (tmp_path / "teacher.safetensors").write_bytes(saved.read_bytes())
+    assert load_workflow(tmp_path / "workflow.yaml").models["cnn"].weights == "teacher.safetensors"

@@ -47,7 +47,7 @@ class ImageNetwork(nn.Module):
         super().__init__()
         self.scaling = scaling
         # Channels last in memory: convolutions of a few maps run up to a third faster on a CPU, and on a GPU no slower.
-        self.network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last_3d)
         self.register_buffer("offset", offset)
         self.probabilistic = ProbabilisticLayer("softmax") if kind == "classes" else None
         self.unscaling = UnscalingLayer(targets) if targets is not None else None
