@@ -41,6 +41,8 @@ def read_manifest(
     splits: SplitSettings | None = None,
     with_images: bool = True,
     default_label: int = 1,
+    with_outcome: bool = True,
+    with_masks: bool = True,
 ) -> tuple[pd.DataFrame, list[RadpipeError]]:
     """A manifest as text -> (rows ready for the check of their files, one error for every row that is not).
 
@@ -49,11 +51,13 @@ def read_manifest(
     splits : the good rows must suffice for its folds; without it, for two.
     with_images : False where a table of features made elsewhere takes the images' place; columns of files may then be missing.
     default_label : of cases whose label is not given.
+    with_outcome : False for new patients, whose outcome nobody knows; it is then 0, and no splits are asked for.
+    with_masks : False where a network outlines them; mask_path may then be missing and is not looked at.
     Returned rows: case_id, patient_id, modality, image_path and mask_path (as written), label, outcome (class index), time or value
     where the outcome's kind has one, then the clinical columns (float64, or text; NaN where empty). Raises CohortError for what
     concerns the manifest as a whole.
     """
-    table = _Manifest(frame, settings, with_images, default_label)
+    table = _Manifest(frame, settings, with_images, default_label, with_outcome, with_masks)
     problems = table.missing_columns()
     if problems or not len(frame):
         raise _refusal(problems or ["it has no rows."], [], source)
@@ -78,6 +82,10 @@ def read_manifest(
         dtypes = _ROW_DTYPES | dict.fromkeys(outcomes.further, "float64")
         good = pd.DataFrame(rows, columns=[*dtypes, *clinical]).astype(dtypes)
         good = good.astype({name: "float64" if _numeric(values) else _TEXT for name, values in clinical.items()})
+        if not with_outcome:
+            if problems:
+                raise _refusal(problems, errors, source)
+            return good, errors
         short = too_few(good, splits or SplitSettings(repeats=1, folds=2), settings.outcome_kind)
         if short and errors:
             short.append(f"(This is after leaving out {len(errors)} of {len(table.numbers)} cases for problems of their own.)")
@@ -157,7 +165,11 @@ _ROW_DTYPES = {
 class _Manifest:
     """The columns of a manifest by radpipe's names."""
 
-    def __init__(self, frame: pd.DataFrame, settings: CohortSettings, with_images: bool = True, default_label: int = 1) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, settings: CohortSettings, with_images: bool = True, default_label: int = 1,
+        with_outcome: bool = True, with_masks: bool = True,
+    ) -> None:  # fmt: skip
+        self.with_outcome = with_outcome
         self.settings = settings
         self.default_label = default_label
         self.with_images = with_images
@@ -176,6 +188,9 @@ class _Manifest:
         if not with_images:
             for name in ("modality", "image_path", "mask_path"):
                 self.columns.setdefault(name, empty)
+        if not with_masks:
+            self.columns["mask_path"] = empty
+        self.files = ("image_path", "mask_path") if with_images and with_masks else ("image_path",) if with_images else ()
 
     def missing_columns(self) -> list[str]:
         problems = []
@@ -183,10 +198,13 @@ class _Manifest:
             if name not in self.columns:
                 way_out = " Add it, or set cohort.modality where all cases have the same." if name == "modality" else ""
                 problems.append(f"the column {name!r} is missing.{nearest(name, self.raw)}{way_out}")
-        times = () if self.settings.time is None else (self.settings.time,)
+        times = () if self.settings.time is None or not self.with_outcome else (self.settings.time,)
         wanted = {
-            "outcome": (self.settings.outcome,), "time": times, "clinical": self.settings.clinical, "given": self.settings.given,
-        }  # fmt: skip
+            "outcome": (self.settings.outcome,) if self.with_outcome else (),
+            "time": times,
+            "clinical": self.settings.clinical,
+            "given": self.settings.given,
+        }
         for kind, names in wanted.items():
             for name in names:
                 if name not in self.raw:
@@ -226,6 +244,8 @@ class _Manifest:
     @cached_property
     def outcomes(self) -> Outcomes:
         """The outcome of every row, and what is wrong with the column as a whole."""
+        if not self.with_outcome:
+            return Outcomes([0] * len(self.numbers))
         return read_outcomes(self.raw, self.settings)
 
     def known(self) -> pd.DataFrame:
@@ -282,7 +302,7 @@ class _Manifest:
         label = _label(cell["label"], self.default_label)
         if label is None:
             fault(f"the label {cell['label']!r} is not a whole number above 0.", "Write the value the region has in the mask.")
-        for name in ("image_path", "mask_path") if self.with_images else ():
+        for name in self.files:
             path = base / cell[name]
             if not cell[name]:
                 fault(f"the {name} is empty.", "Write the path, relative to the manifest's folder or absolute.")

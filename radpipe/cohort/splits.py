@@ -46,6 +46,18 @@ def draw_splits(cases: pd.DataFrame, settings: SplitSettings, seed: int, kind: O
     return make_table(SPLITS, rows)
 
 
+def draw_refit(cases: pd.DataFrame, settings: SplitSettings, seed: int, kind: OutcomeKind = "classes") -> pd.DataFrame:
+    """Training and selection part of all patients together, for models that nobody tests: repeat 0, fold 0 of a splits table."""
+    outcome_of = _strata(cases, kind)
+    selecting = _selection_part(outcome_of, settings.selection_fraction, generator(seed, "splits", "refit"))
+    patient = zip(cases["case_id"], cases["patient_id"], strict=True)
+    rows = [
+        {"repeat": 0, "fold": 0, "case_id": case_id, "role": "selection" if patient_id in selecting else "train"}
+        for case_id, patient_id in patient
+    ]
+    return make_table(SPLITS, rows)
+
+
 def _strata(cases: pd.DataFrame, kind: OutcomeKind) -> pd.Series:
     """patient_id -> stratum, sorted by patient."""
     patients = cases.sort_values("case_id").groupby("patient_id").first().sort_index()

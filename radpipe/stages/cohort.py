@@ -87,6 +87,11 @@ def _reading(workflow: Workflow) -> Reading:
     return reading_of(features.params if features.feature_set == "pyradiomics" else {})
 
 
+def default_label(workflow: Workflow) -> int:
+    """The region's value in masks whose row names none."""
+    return _reading(workflow).label
+
+
 def reading_parts(workflow: Workflow) -> dict[str, Any]:
     """What goes into payloads and content keys of it: nothing where it is as usual."""
     reading = _reading(workflow)

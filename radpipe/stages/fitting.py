@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from radpipe.core.keys import content_key
 from radpipe.core.registry import lookup
 from radpipe.core.seeds import derive_seed
 from radpipe.errors import ConfigError, RunError
-from radpipe.io.files import sha256_file
+from radpipe.io.files import sha256_file, write_bytes
 from radpipe.io.store import StoredResult
 from radpipe.models.config import EMBEDDING, AverageParams, Cnn3dParams, ModelParams, Source, inputs_of
 from radpipe.networks.registry import CLASSIFIERS
@@ -24,6 +25,7 @@ from radpipe.stages._parallel import Task
 from radpipe.stages.context import Context, engine_version, frame_key
 
 FIT = "train"  # the name in keys and seeds, whoever asks for the fit
+ROOMS = ("cohort", "io", "preprocessing", "segmentation", "networks", "features", "filters", "habitats", "selection", "models")
 Sources = tuple[Source, ...]
 
 
@@ -119,6 +121,12 @@ def _others(
         if any(name not in workflow.references_added for name in asking):
             raise
         return others, asking
+
+
+def write_origin(context: Context) -> None:
+    """Beside a run's tables, what a refit needs to know of it: where its paths start, and the code that made it."""
+    told = {"base": str(context.workflow.base), "engine": engine_version(*ROOMS)}
+    write_bytes(context.folder.origin, (json.dumps(told, indent=1) + "\n").encode())
 
 
 def preload_for(workflow: Workflow) -> str:

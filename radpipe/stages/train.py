@@ -11,7 +11,7 @@ from radpipe.io.store import StoredResult
 from radpipe.models.config import AverageParams
 from radpipe.models.guard import refuse_seen
 from radpipe.stages.context import Context, StageResult
-from radpipe.stages.fitting import Fits, fit_tasks, preload_for, take_part
+from radpipe.stages.fitting import Fits, fit_tasks, preload_for, take_part, write_origin
 
 NAME = "train"
 NEEDS = (
@@ -52,6 +52,7 @@ def run(context: Context) -> StageResult:
     context.write(tables.PREDICTIONS, predictions, csv=True)
     context.write(tables.FITS, rows, csv=True)
     context.folder.keep_only("models", [row["model_path"] for row in rows])
+    write_origin(context)
     note = f"without {', '.join(fits.dropped)}: nothing tells the volume" if fits.dropped else ""
     return context.finish(NAME, fits.entering, fits.alive, [*fits.failures, *fits.without, *failures], note=note)
 

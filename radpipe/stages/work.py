@@ -15,6 +15,7 @@ import pandas as pd
 from radpipe.core.case import Case
 from radpipe.core.image import UNITS, Image, Mask
 from radpipe.errors import EmptyRoiError, RadpipeError
+from radpipe.io.files import write_bytes
 from radpipe.io.volumes import read_image, read_mask, write_image, write_mask
 
 Payload = dict[str, Any]
@@ -125,6 +126,34 @@ def outline_case(payload: Payload, folder: Path) -> Row:
         "volume_given_ml": given.volume_ml,
         "volume_predicted_ml": predicted.volume_ml,
     }
+
+
+def outline_new(payload: Payload, folder: Path) -> Row:
+    """predict: a new patient's image, prepared and outlined by the network of all the run's patients; no mask is read."""
+    from radpipe.io.models import load_model
+    from radpipe.preprocessing.config import PreprocessingSettings
+    from radpipe.preprocessing.prepare import prepare
+    from radpipe.preprocessing.resample import resample_image
+    from radpipe.segmentation.config import SegmentationSettings
+    from radpipe.segmentation.postprocess import to_mask
+    from radpipe.segmentation.train import Segmenter
+
+    settings = SegmentationSettings.model_validate(payload["settings"])
+    image = read_image(Path(payload["image_path"]), unit=UNITS[payload["modality"]], case_id=payload["case_id"])
+    everywhere = Mask(image.grid, np.ones(image.voxels.shape, bool))  # preparing wants one; nothing is made of it
+    prepared, _ = prepare(image, everywhere, PreprocessingSettings.model_validate(payload["preprocessing"]), payload["modality"])
+    arrays, info = load_model(Path(payload["network_folder"]))
+    probability = Segmenter.from_state(arrays, info).predict(prepared.voxels.astype(np.float32))
+    on_image = resample_image(Image(prepared.grid, probability.astype(np.float32), "probability"), image.grid)
+    predicted = Mask(image.grid, to_mask(on_image.voxels, settings, image.grid.spacing_mm))
+    if not predicted.voxels.any():
+        raise EmptyRoiError(
+            f"the network found no lesion (highest probability {float(probability.max()):.2f}, threshold {settings.threshold}).",
+            hint="Look at the image.", case_id=payload["case_id"], path=payload["image_path"],
+        )  # fmt: skip
+    write_mask(folder / "mask.nii.gz", predicted)
+    write_image(folder / "probability.nii.gz", Image(image.grid, np.round(on_image.voxels, 3).astype(np.float32), "probability"))
+    return {"volume_ml": predicted.volume_ml}
 
 
 def extract_case(payload: Payload, folder: Path) -> Row:
@@ -306,6 +335,9 @@ def fit_model(payload: Payload, folder: Path) -> Row:
         table=table, images=images, seed=payload["seed"], **payload.get("outcome", {}), weights=weights, upstream=payload.get("upstream"),
     )  # fmt: skip
     save_model(folder, result.arrays, result.info)
+    if order := result.info.get("order"):  # how many perceptrons: what was tried, and how it ended
+        tried = pd.DataFrame(order["history"]).assign(stopped=order["stopped"])
+        write_bytes(folder / "order_selection.csv", tried.to_csv(index=False).encode())
     return {
         "facts": result.facts,
         "probabilities": result.probabilities,
