@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,23 +20,24 @@ from radpipe.stages.context import Context, engine_version
 GIVEN = "given"
 
 
-def repeats(context: Context, settings: RobustnessSettings) -> tuple[pd.DataFrame, list[dict[str, str]]]:
-    """The table ``repeats``: the features of every given outline, and of every changed one or of the table of repeats; and failures.
+def repeats(context: Context, settings: RobustnessSettings, case_ids: Sequence[str]) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """The table ``repeats`` and failures: the features of every given outline, and of every changed one or of the table of repeats.
 
-    A case whose changed outline could not be measured counts for no feature's ICC; it is not lost to the run.
+    case_ids : who is measured again. A case whose changed outline could not be measured counts for no feature's ICC; it is not lost to the run.
     """
     features = context.read(tables.FEATURES)
-    features = features[features["roi"] == GIVEN].drop(columns="roi").assign(measurement=GIVEN)
+    features = features[(features["roi"] == GIVEN) & features["case_id"].isin(case_ids)]
+    features = features.drop(columns="roi").assign(measurement=GIVEN)
     if settings.table is not None:
         again, failures = _from_table(context, settings.table, list(features.columns)), []
         if not set(again["case_id"]) & set(features["case_id"]):
             features = features.iloc[:0]  # a study of other patients, who were not measured by this run
     else:
-        again, failures = _perturbed(context, settings)
+        again, failures = _perturbed(context, settings, set(case_ids))
     return context.write(tables.REPEATS, pd.concat([features, again], ignore_index=True)), failures
 
 
-def _perturbed(context: Context, settings: RobustnessSettings) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+def _perturbed(context: Context, settings: RobustnessSettings, case_ids: set[str]) -> tuple[pd.DataFrame, list[dict[str, str]]]:
     workflow = context.workflow
     amounts = {
         "translation": settings.translation, "rotation": settings.rotation_deg, "volume": settings.volume, "contour": settings.contour_mm,
@@ -43,7 +45,8 @@ def _perturbed(context: Context, settings: RobustnessSettings) -> tuple[pd.DataF
     own = workflow.features.model_dump(mode="json")
     engine = engine_version("features", "filters", "io", "cohort", "preprocessing")
     tasks, about = [], {}
-    for row in context.read(tables.COHORT).to_dict("records"):
+    cohort = context.read(tables.COHORT)
+    for row in cohort[cohort["case_id"].isin(case_ids)].to_dict("records"):
         for change in settings.perturbations:
             for number in range(settings.repeats):
                 measurement = f"{change} {number}"

@@ -50,9 +50,11 @@ def run(context: Context) -> StageResult:
     engine = engine_version("selection", "evaluation", *(("models", "networks") if asks else ()))
     cohort = context.read(tables.COHORT).set_index("case_id")
     splits = context.read(tables.SPLITS)
+    # In a refit there are patients who are only ever tested; nothing is learnt or told of them here.
+    learning = [case_id for case_id in cohort.index if case_id in set(splits[splits["role"] != "test"]["case_id"])]
     repeats, failed = None, []
     if workflow.selection.robustness is not None:
-        repeats, failed = measured_again(context, workflow.selection.robustness)
+        repeats, failed = measured_again(context, workflow.selection.robustness, learning)
     else:
         context.folder.table(tables.REPEATS.name).unlink(missing_ok=True)
     tasks: list[Task] = []
@@ -101,7 +103,9 @@ def run(context: Context) -> StageResult:
                 )
             )  # fmt: skip
     result = context.map(NAME, "radpipe.stages.work:select_fold", tasks, preload="torch")
-    context.write_seen(NAME, [(*about[task_id][1:], about[task_id][0], stored.row["saw"]) for task_id, stored in result.done.items()])
+    context.write_seen(
+        NAME, [(*about[task_id][1:], about[task_id][0], stored.row["saw"]) for task_id, stored in result.done.items()]
+    )
     chosen, fits = [], []
     for task_id, stored in result.done.items():
         name, repeat, fold = about[task_id]
@@ -112,7 +116,7 @@ def run(context: Context) -> StageResult:
     context.write(tables.SELECTION_FITS, fits, csv=True)
     context.write(tables.SELECTION_STABILITY, _stability(selection, workflow), csv=True)
     named = {_inputs.set_name(sources): found for sources, found in features.items()}
-    context.write(tables.SELECTION_VOLUME, _confounding(context, selection, cohort, named), csv=True)
+    context.write(tables.SELECTION_VOLUME, _confounding(context, selection, cohort.loc[learning], named), csv=True)
     return context.finish(NAME, list(about), list(result.done), [*without, *failed, *result.failures])
 
 

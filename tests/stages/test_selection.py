@@ -94,8 +94,12 @@ def test_the_interval_of_stability_is_wider_than_that_of_independent_runs(finish
     ("cohort", "selector"),
     [
         ({"outcome": "relapse"}, "growing"),
-        ({"outcome": "grams", "outcome_kind": "number"}, "l1"),
-        ({"outcome": "died", "outcome_kind": "time_to_event", "time": "months", "event": "1", "horizon": 12}, "mrmr"),
+        pytest.param({"outcome": "grams", "outcome_kind": "number"}, "l1", marks=pytest.mark.slow),
+        pytest.param(
+            {"outcome": "died", "outcome_kind": "time_to_event", "time": "months", "event": "1", "horizon": 12},
+            "mrmr",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_each_kind_of_outcome_finds_what_tells(tmp_path: Path, cohort: dict[str, Any], selector: str) -> None:
@@ -158,6 +162,7 @@ def test_perturbed_outlines_decide_who_may_be_chosen(study, tmp_path: Path) -> N
         assert agrees == (reason not in ("not_robust", "constant")) or reason == "constant"
 
 
+@pytest.mark.slow
 def test_a_table_of_repeats_takes_the_outlines_place(tmp_path: Path) -> None:
     path = write(tmp_path / "study", models={"ann": ANN}, comparison={}, splits={"repeats": 1, "folds": 3})
     content = yaml.safe_load(path.read_text())
