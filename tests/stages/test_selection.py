@@ -149,14 +149,14 @@ def test_perturbed_outlines_decide_who_may_be_chosen(study, tmp_path: Path) -> N
     assert result.exit_code == 0
     repeats = read(tmp_path / "run", "repeats")
     assert sorted(set(repeats["measurement"])) == ["contour 0", "given", "volume 0"] and len(repeats) == 3 * 16
-    volume = repeats.pivot(index="case_id", columns="measurement", values="original_shape_VoxelVolume")
+    volume = repeats.pivot_table(index="case_id", columns="measurement", values="original_shape_VoxelVolume")
     assert (volume["contour 0"] == volume["given"]).all() and (volume["volume 0"] != volume["given"]).all()
     selection = read(tmp_path / "run", "selection")
     splits = read(tmp_path / "run", "splits")
     gone = selection[selection["reason"] == "not_robust"]
     assert len(gone) and "original_shape_VoxelVolume" not in set(selection[selection["kept"]]["feature"])
     train = splits.query("repeat == 0 and fold == 0 and role == 'train'")["case_id"]
-    mine = repeats[repeats["case_id"].isin(train)].pivot(index="case_id", columns="measurement")
+    mine = repeats[repeats["case_id"].isin(train)].pivot_table(index="case_id", columns="measurement")
     for feature, reason in selection.query("repeat == 0 and fold == 0")[["feature", "reason"]].itertuples(index=False):
         agrees = icc_a1_of(mine[feature].to_numpy())[0] >= 0.9
         assert agrees == (reason not in ("not_robust", "constant")) or reason == "constant"
