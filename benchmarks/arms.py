@@ -17,6 +17,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -53,9 +54,10 @@ def table() -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame(values, index=pd.Index(ids, name="case_id"), columns=[f"feature_{k:03}" for k in range(COLUMNS)]), y
 
 
-def whole_run(workers: int) -> Iterator[str]:
+def whole_run(workers: int, repeats: int) -> Iterator[str]:
     """`radpipe run` on the table, and its stages."""
     features, y = table()
+    busy = round(os.getloadavg()[0])
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         features.reset_index().to_csv(place / "features.csv", index=False)
@@ -64,11 +66,11 @@ def whole_run(workers: int) -> Iterator[str]:
         ann = {"kind": "ann", "inputs": "selected", "recipe": "modern", "order": ORDER.model_dump(mode="json")}
         workflow = {
             "radpipe_workflow": 1, "name": "feature_arm", "cohort": {"manifest": "manifest.csv", "outcome": "outcome"},
-            "features": {"table": "features.csv"}, "segmentation": {"masks": "given"}, "splits": {"repeats": 10, "folds": 5},
+            "features": {"table": "features.csv"}, "segmentation": {"masks": "given"}, "splits": {"repeats": repeats, "folds": 5},
             "selection": {"selector": "tree"}, "models": {"ann": ann},
         }  # fmt: skip
         (place / "workflow.yaml").write_text(yaml.safe_dump(workflow))
-        began = time.monotonic()
+        began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [
             sys.executable,
             "-m",
@@ -82,6 +84,8 @@ def whole_run(workers: int) -> Iterator[str]:
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         wall = time.monotonic() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
         timings = pd.read_csv(place / "out" / "timings.csv")
@@ -89,6 +93,7 @@ def whole_run(workers: int) -> Iterator[str]:
     yield f"`radpipe run`, tree selection, recipe modern, order selection, {PARAMS.members} members, {workers} workers: "
     auc = metrics[(metrics["metric"] == "auc") & (metrics["role"] == "test") & (metrics["repeat"] == -1)]["value"]
     yield f"**{wall:.0f} s** by the clock from start to report" + (f" (AUC {auc.iloc[0]:.2f})." if len(auc) else ".")
+    yield f"All processes together took {spent:.0f} s of the processor; {busy} other processes were at work when it began."
     yield ""
     yield "| stage | tasks | CPU s a task | CPU s in all |"
     yield "|---|---|---|---|"
@@ -175,17 +180,18 @@ def write(lines: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=10, help="of the run")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--folds", type=int, default=50, help="of the three ways")
     parser.add_argument("--only", choices=("run", "ways"), help="this part alone")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = parser.parse_args()
-    if arguments.write and (arguments.only or arguments.folds != 50):
-        parser.error("--write writes everything, of 50 folds; leave --only and --folds out")
+    if arguments.write and (arguments.only or arguments.folds != 50 or arguments.repeats != 10):
+        parser.error("--write writes everything, of 50 folds; leave --only, --repeats and --folds out")
     torch.set_num_threads(1)
     lines = ["`benchmarks/arms.py --write` remakes this section: 10 x 5 splits of 100 patients and 100 columns.", ""]
     if arguments.only != "ways":
-        lines += [*whole_run(arguments.workers), ""]
+        lines += [*whole_run(arguments.workers, arguments.repeats), ""]
     if arguments.only != "run":
         lines += [*three_ways(arguments.rounds, arguments.folds), ""]
         lines += [
