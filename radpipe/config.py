@@ -110,6 +110,10 @@ class Workflow(Settings):
         "outcomes their like), added where models has none of that kind on those inputs; true for all, or their names. They are "
         "evaluated, and not among the models that are compared",
     )
+    tuning_budget: int | None = Field(
+        None, ge=1,
+        description="the most networks that tuning may train in a fold, the same for an ANN's order and a 3D CNN's candidates; null for no limit",
+    )  # fmt: skip
     embedding: str | None = Field(
         None,
         description="the cnn3d model whose last layer's inputs become columns, for models whose sources name embedding; null for the only one",
@@ -175,11 +179,24 @@ class Workflow(Settings):
                 )
             if isinstance(model, AnnParams) and (problem := model.misfit(self.cohort.outcome_kind)):
                 raise ValueError(f"models.{name}: {problem}")
+        self._check_budget()
         self._check_fusion()
         self._check_maps()
         self._check_patients()
         self._check_robustness()
         return self
+
+    def _check_budget(self) -> None:
+        for name, model in self.models.items():
+            tried = len(model.candidates) if isinstance(model, Cnn3dParams) else 0
+            if isinstance(model, AnnParams) and model.order is not None:
+                tried = (model.order.maximum - model.order.minimum + 1) * model.order.trials
+            if self.tuning_budget is not None and tried > self.tuning_budget:
+                what = "order" if isinstance(model, AnnParams) else "candidates"
+                raise ValueError(
+                    f"models.{name}.{what} may train {tried} networks in a fold, and tuning_budget is {self.tuning_budget}: "
+                    "both arms get the same effort; narrow the one or raise the other"
+                )
 
     def _check_fusion(self) -> None:
         for name, model in self.models.items():

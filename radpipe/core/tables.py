@@ -411,6 +411,7 @@ FITS = Schema(
         Column("model", "string", "name of the model in the workflow"),
         Column("n_train", "int64", "cases in the training part"),
         Column("n_selection", "int64", "cases in the selection part"),
+        Column("networks", "int64", "networks or models trained for this fit: members, and what tuning tried", optional=True),
         Column("n_inputs", "int64", "columns, or voxels for an image network"),
         Column("n_parameters", "int64", "fitted numbers"),
         Column("epochs", "int64", "training steps until it stopped; 0 where there are none"),

@@ -76,7 +76,9 @@ def _rows(context: Context, fits: Fits, done: dict[str, StoredResult]) -> tuple[
                 said["score"] = stored.row["scores"][case_id]
             predictions.append({**key, "case_id": case_id, **known, **said})
         model_path = context.folder.publish_model(stored.folder, name, repeat, fold)
-        rows.append({**key, **stored.row["facts"], "saw_sha256": stored.row["saw_sha256"], "model_path": model_path})
+        rows.append(
+            {**key, "networks": 1, **stored.row["facts"], "saw_sha256": stored.row["saw_sha256"], "model_path": model_path}
+        )
     return predictions, rows
 
 
