@@ -55,8 +55,7 @@ class FittedAnn:
         return self.calibration.score(self.raw(examples))
 
     def facts(self) -> dict[str, Any]:
-        facts = {name: value for name, value in self.summary.items() if name != "networks"}
-        return {**facts, **self.calibration.facts()}
+        return {**self.summary, **self.calibration.facts()}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         first = self.networks[0]
