@@ -64,7 +64,7 @@ def write(page: Path, runs: Path, names: Sequence[str]) -> None:
 
 def _overall(found: dict[str, Path]) -> list[str]:
     shown = [model for model in MODELS if model != "cnn"]
-    lines = ["| set | patients (events) | columns | splits | " + " | ".join(shown) + " | the pair named beforehand |"]
+    lines = ["| set | patients (outcome 1) | columns | splits | " + " | ".join(shown) + " | the pair named beforehand |"]
     lines.append("|" + "---|" * (len(shown) + 5))
     for name, run in found.items():
         cohort, metrics = _read(run, "cohort"), _leading(run)
