@@ -87,7 +87,7 @@ def test_every_fitted_thing_says_whom_it_saw_and_a_test_patient_among_them_raise
     assert set(found.saw[""]) == learnt and set(found.saw["upstream selection"]) == set(made["case_ids"][:LEARN])
     assert all(set(saw) <= learnt for saw in found.saw.values())
     assert (kind in ("average", "given", "prevalence", "cnn3d")) or set(found.saw["encoder"]) <= learnt
-    with pytest.raises(RadpipeError, match="upstream selection of a model of kind .* was fitted with test patients") as caught:
+    with pytest.raises(RadpipeError, match=r"upstream selection of a model of kind .* was fitted with test patients") as caught:
         fit_and_predict(params, seed=0, upstream={"selection": {"saw": [*made["case_ids"][:LEARN], tested[0]]}}, **made)
     assert caught.value.kind == "leakage"
     assert PARAMS[kind].model_validate(params)
