@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -97,7 +98,7 @@ class TestNumbers:
 
 
 class TestTimes:
-    GOOD = {"status": ["1", "0", "2", "1"] * 4, "months": [3, 20, 5, 14.5] * 4}
+    GOOD: ClassVar = {"status": ["1", "0", "2", "1"] * 4, "months": [3, 20, 5, 14.5] * 4}
 
     def test_status_becomes_a_code_and_time_a_column(self):
         good, _ = read(self.GOOD, **TIMES, competing=[2])
@@ -132,8 +133,8 @@ class TestTimes:
         cases = pd.DataFrame({"case_id": [f"c{k:03}" for k in range(60)], "outcome": [1, 0, 0, 2, 0, 1] * 10, "time": 1.0})
         cases["patient_id"] = cases["case_id"]
         splits = draw_splits(cases, SplitSettings(repeats=2, folds=5), 1, "time_to_event").merge(cases, on="case_id")
-        tested = splits[splits["role"] == "test"].groupby(["repeat", "fold", "outcome"]).size().unstack()
-        assert set(tested[1]) == {4} and set(tested[2]) == {2}
+        tested = splits[splits["role"] == "test"].groupby(["repeat", "fold", "outcome"]).size()
+        assert set(tested.xs(1, level="outcome")) == {4} and set(tested.xs(2, level="outcome")) == {2}
 
 
 @pytest.mark.parametrize(
