@@ -110,12 +110,14 @@ def prepare(name: str, source: Path, folder: Path) -> list[str]:
     return said
 
 
-def run(names: Sequence[str], workers: int, repeats: int | None) -> None:
-    """Walk the workflows, each into runs/tabular/<set>/run; what was computed before is found again."""
+def run(names: Sequence[str], workers: int, repeats: int | None) -> int:
+    """Walk the workflows, each into runs/tabular/<set>/run; what was computed before is found again. How many sets failed."""
     from radpipe import pipeline
     from radpipe.config import load_workflow
+    from radpipe.errors import RadpipeError
     from radpipe.stages._progress import Progress
 
+    failed = 0
     for name in names:
         path, out = WORKFLOWS / f"{name}.yaml", RUNS / name / "run"
         workflow = load_workflow(path)
@@ -124,11 +126,17 @@ def run(names: Sequence[str], workers: int, repeats: int | None) -> None:
             workflow = workflow.model_copy(update={"splits": workflow.splits.model_copy(update={"repeats": repeats})})
             workflow._base = base
         print(name, flush=True)
-        result = pipeline.run(
-            workflow, out, invocation=(str(path.relative_to(ROOT)), str(out.relative_to(ROOT))), workers=workers,
-            progress=Progress(quiet=True),
-        )  # fmt: skip
+        try:
+            result = pipeline.run(
+                workflow, out, invocation=(str(path.relative_to(ROOT)), str(out.relative_to(ROOT))), workers=workers,
+                progress=Progress(quiet=True),
+            )  # fmt: skip
+        except RadpipeError as error:  # one set must not cost the others
+            failed += 1
+            print(f"  {error}", flush=True)
+            continue
         print(f"  {result.seconds:.0f} s, {sum(stage.failures for stage in result.stages)} failures", flush=True)
+    return failed
 
 
 def main() -> None:
@@ -139,17 +147,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args()
     names = list(chosen.sets) or list(SETS)
+    failed = 0
     if chosen.step in ("prepare", "all"):
         source = data_folder()
         for name in names:
             for words in prepare(name, source, RUNS / name):
                 print(f"{name}: {words}")
     if chosen.step in ("run", "all"):
-        run(names, chosen.workers, chosen.repeats)
+        failed = run(names, chosen.workers, chosen.repeats)
     if chosen.step in ("write", "all"):
         from tabular_page import write  # beside this file
 
         write(PAGE, RUNS, list(SETS))
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
