@@ -335,6 +335,8 @@ def fit_model(payload: Payload, folder: Path) -> Row:
         table=table, images=images, seed=payload["seed"], **payload.get("outcome", {}), weights=weights, upstream=payload.get("upstream"),
     )  # fmt: skip
     save_model(folder, result.arrays, result.info)
+    if result.history:  # loss, error, regularisation and selection error of every step
+        write_bytes(folder / "history.csv", pd.DataFrame(result.history).to_csv(index=False).encode())
     if order := result.info.get("order"):  # how many perceptrons: what was tried, and how it ended
         tried = pd.DataFrame(order["history"]).assign(stopped=order["stopped"])
         write_bytes(folder / "order_selection.csv", tried.to_csv(index=False).encode())
