@@ -32,7 +32,7 @@ class FittedCnn:
     """See :class:`radpipe.models.model.Fitted`.
 
     params : those of the networks, tuning done. shape : (c, z, y, x) of the images it was fitted on. outcome : its kind.
-    n_outputs : neurons of the networks' last layer.
+    n_outputs : neurons of the networks' last layer. saw_scaling : patients of the training part, on whom the scaling rests.
     """
 
     params: Cnn3dParams
@@ -42,6 +42,7 @@ class FittedCnn:
     networks: list[ImageNetwork]
     calibration: AnyCalibration
     saw: frozenset[str]
+    saw_scaling: frozenset[str]
     summary: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -66,7 +67,7 @@ class FittedCnn:
 
     def facts(self) -> dict[str, Any]:
         facts = {
-            name: value for name, value in self.summary.items() if name not in ("transfer", "candidates", "chosen", "networks")
+            name: value for name, value in self.summary.items() if name not in ("transfer", "candidates", "chosen")
         }
         return {**facts, **self.calibration.facts()}
 
@@ -84,6 +85,7 @@ class FittedCnn:
             "n_outputs": self.n_outputs,
             "calibration": self.calibration.to_json(),
             "saw": sorted(self.saw),
+            "scaling": {"saw": sorted(self.saw_scaling)},
             "facts": self.summary,
         }
         return arrays, info
@@ -136,7 +138,9 @@ def fit(train: Examples, selection: Examples, params: Cnn3dParams, *, seed: int,
     summary["candidates"] = [{"change": dict(c), "selection_error": e} for c, e in zip(params.candidates, tried, strict=True)]
     summary["chosen"] = chosen
     summary["networks"] = len(tried) + len(members)
-    return FittedCnn(settled, shape, train.kind, n_outputs, networks, calibration, saw, summary, history)
+    return FittedCnn(
+        settled, shape, train.kind, n_outputs, networks, calibration, saw, frozenset(train.patient_ids), summary, history
+    )
 
 
 def load(arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> FittedCnn:
@@ -158,7 +162,8 @@ def load(arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> FittedCnn
         )
         networks.append(model)
     calibration = calibration_from_json(info["calibration"])
-    return FittedCnn(params, shape, outcome, n_outputs, networks, calibration, frozenset(info["saw"]), dict(info["facts"]))
+    saw, saw_scaling = frozenset(info["saw"]), frozenset(info["scaling"]["saw"])
+    return FittedCnn(params, shape, outcome, n_outputs, networks, calibration, saw, saw_scaling, dict(info["facts"]))
 
 
 def ensemble(networks: list[ImageNetwork], images: torch.Tensor, device: str, n_outputs: int) -> FloatArray:
