@@ -103,7 +103,7 @@ class TestEverySelector:
         table, y = table_with(40, 20, 4, planted=3.0)
         rng = np.random.default_rng(9)
         places = []
-        for run in range(10):
+        for run in range(6):
             found = select(name, table, rng.permutation(y), run, chosen_by=10)
             places.append(int((found.importance > found.importance["f010"]).sum()))
         assert np.mean(places) > 3
