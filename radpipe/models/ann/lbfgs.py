@@ -21,13 +21,15 @@ EVALUATIONS = 25
 FLAT = 1e-10
 # Relative to the value: below this two values differ by rounding, and slopes alone decide (Hager and Zhang 2005).
 ROUNDING = 1e-14
+# So many steps in a row that gain next to nothing are the last: at a kink (of the l1 penalty) no gradient ever vanishes.
+IDLE, GAIN = 8, 1e-13
 
 
 def minimise(evaluate: Evaluate, start: FloatArray, report: Report, *, iterations: int, memory: int = 20) -> None:
     """Make every problem's value small, each for itself: what one does is not touched by which others stand beside it.
 
     start : (B, P). report is called after every iteration (0 is the start) with the problems that are still going; a problem
-    ends when report says so, when its gradient vanishes, or when no step lowers its value. Parameters whose gradient is 0
+    ends when report says so, when its gradient vanishes, or when steps no longer lower its value. Parameters whose gradient is 0
     throughout stay where they are. Nocedal and Wright 2006, algorithms 3.5, 3.6 and 7.4.
     """
     which = np.arange(len(start))
@@ -37,10 +39,12 @@ def minimise(evaluate: Evaluate, start: FloatArray, report: Report, *, iteration
     changes = np.zeros((0, *theta.shape))
     inverse = np.zeros((0, len(theta)))  # 1 / (step . change); 0 where a pair is none
     scale = np.ones(len(theta))  # of the inverse Hessian before any pair
+    idle = np.zeros(len(theta), dtype=np.int64)
     going = ~report(0, which, theta, value) & (np.abs(gradient).max(axis=1) > FLAT)
     for iteration in range(1, iterations + 1):
         if not going.all():
-            which, theta, value, gradient, scale = which[going], theta[going], value[going], gradient[going], scale[going]
+            which, theta, value, gradient = which[going], theta[going], value[going], gradient[going]
+            scale, idle = scale[going], idle[going]
             steps, changes, inverse = steps[:, going], changes[:, going], inverse[:, going]
         if not len(which):
             return
@@ -64,11 +68,12 @@ def minimise(evaluate: Evaluate, start: FloatArray, report: Report, *, iteration
         changes = np.concatenate([changes, change[None]])[-memory:]
         inverse = np.concatenate([inverse, np.where(fine, 1.0 / np.where(fine, curvature, 1.0), 0.0)[None]])[-memory:]
         scale = np.where(fine, curvature / np.where(fine, squared, 1.0), np.where(still, 1.0, scale))
+        idle = np.where(value - new_value > GAIN * np.maximum(np.abs(value), GAIN), 0, idle + 1)
         theta, value, gradient = moved, new_value, new_gradient
         going = ~(still & fresh)
         if going.any():
             going[going] = ~report(iteration, which[going], theta[going], value[going])
-        going &= np.abs(gradient).max(axis=1) > FLAT
+        going &= (np.abs(gradient).max(axis=1) > FLAT) & (idle < IDLE)
 
 
 def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
