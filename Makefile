@@ -18,7 +18,7 @@ help:
 	@echo 'make parity       radpipe beside the installed pyradiomics, feature by feature'
 	@echo 'make ibsi         the reference values of IBSI 1 and 2 recomputed from RADPIPE_DATA'
 	@echo 'make benchmarks   how fast, side by side with peers'
-	@echo 'make adrenal      both arms on 1,188 adrenal glands: is the CNN a straw man? (about 10 minutes of one core)'
+	@echo 'make adrenal      both arms on 1,188 adrenal glands: is the CNN a straw man? (about 6 minutes of one core)'
 	@echo 'make tabular      public feature tables through selection, ANN and references -> docs/tabular.md'
 	@echo 'make lint         ruff, mypy, import contracts'
 
