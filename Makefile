@@ -6,7 +6,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo demo-full demo-voxelwise test test-slow lint parity pyradiomics ibsi benchmarks schemas docs constraints clean
+.PHONY: help demo demo-full demo-voxelwise tabular test test-slow lint parity pyradiomics ibsi benchmarks adrenal schemas docs constraints clean
 
 help:
 	@echo 'make demo         install, then the main job: workflows/sts_pet.yaml -> runs/sts_pet/report.html'
@@ -18,6 +18,8 @@ help:
 	@echo 'make parity       radpipe beside the installed pyradiomics, feature by feature'
 	@echo 'make ibsi         the reference values of IBSI 1 and 2 recomputed from RADPIPE_DATA'
 	@echo 'make benchmarks   how fast, side by side with peers'
+	@echo 'make adrenal      both arms on 1,188 adrenal glands: is the CNN a straw man? (about 6 minutes of one core)'
+	@echo 'make tabular      public feature tables through selection, ANN and references -> docs/tabular.md'
 	@echo 'make lint         ruff, mypy, import contracts'
 
 demo: $(VENV)/.runtime
@@ -51,8 +53,14 @@ parity: $(VENV)/.dev
 ibsi: $(VENV)/.runtime
 	$(BIN)/radpipe ibsi --data $(or $(RADPIPE_DATA),../shared/data)
 
+tabular: $(VENV)/.runtime
+	$(BIN)/python tools/tabular.py all --workers $(JOBS)
+
 benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/features.py
+
+adrenal: $(VENV)/.runtime
+	$(BIN)/python benchmarks/adrenal.py
 
 schemas: $(VENV)/.runtime
 	$(BIN)/python -m radpipe.core.tables data_schema

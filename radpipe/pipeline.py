@@ -1,8 +1,9 @@
 """THE FLOW. Read this first: what happens, in which order, and what each stage needs and makes.
 
-    config -> cohort -> image -> mask -> features, maps -> habitats -> patients -> selection -> ANN ---+
-                          |       |                                                                    +-> predictions -> evaluation
-                          +-------+---------------------> end-to-end 3D CNN ---------------------------+         -> comparison -> report
+    config -> cohort -> image -> mask -> features, maps -> habitats -> patients -> selection -> ANN, references ---+
+                          |       |                                                    ^                           +-> predictions -> evaluation
+                          |       |                                       deep features|                           |         -> comparison -> report
+                          +-------+---------------------> end-to-end 3D CNN -----------+---------------------------+
 
 A stage reads tables that earlier stages wrote and writes its own; it never edits an earlier one (but that habitats, which are
 fitted in every fold, add their columns to the table of features that differ by fold; and rows of patients add what they are to
@@ -26,13 +27,26 @@ from radpipe.errors import RadpipeError, RunError
 from radpipe.io.files import cannot_write, write_bytes
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
-from radpipe.stages import cohort, compare, evaluate, extract, habitats, patients, preprocess, report, segment, select, train
+from radpipe.stages import (
+    cohort,
+    compare,
+    embed,
+    evaluate,
+    extract,
+    habitats,
+    patients,
+    preprocess,
+    report,
+    segment,
+    select,
+    train,
+)
 from radpipe.stages._parallel import Pool
 from radpipe.stages._progress import Progress
 from radpipe.stages.context import Context, StageResult
 
 STAGES: tuple[ModuleType, ...] = (
-    cohort, preprocess, segment, extract, habitats, patients, select, train, evaluate, compare, report,
+    cohort, preprocess, segment, extract, habitats, patients, embed, select, train, evaluate, compare, report,
 )  # fmt: skip
 LOG = logging.getLogger("radpipe.pipeline")
 

@@ -1,4 +1,5 @@
-"""Write docs/features.md from the registries and docs/data_schema.md from the schemas (``make docs``); a test holds both to the code.
+"""Write docs/features.md and tables of docs/arms.md from the registries, docs/data_schema.md from the schemas (``make docs``); tests hold
+them to the code.
 
 python tools/make_docs.py            writes the pages
 """
@@ -6,6 +7,7 @@ python tools/make_docs.py            writes the pages
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from radpipe.features.undefined import REASONS
 from radpipe.filters.ibsi_registry import IBSI_FILTERS, module_of
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.settings import FilterSettings
+from radpipe.models.config import PARAMS
+from radpipe.models.registry import OUTCOME_KINDS
+from radpipe.networks.registry import CLASSIFIERS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HEAD = """# What radpipe measures
@@ -228,6 +233,88 @@ def _reasons() -> Iterator[str]:
     yield from _table(("code", "meaning"), *REASONS.items())
 
 
+def arms_page() -> str:
+    """docs/arms.md with the parts that come from the code made anew; the rest is written by hand."""
+    made = (DOCS / "arms.md").read_text(encoding="utf-8")
+    for name, lines in (("models", _arm_models()), ("networks", _arm_networks()), ("formula", _arm_formula())):
+        begin, end = f"<!-- made by tools/make_docs.py: {name} -->", f"<!-- end of {name} -->"
+        start, stop = made.index(begin) + len(begin), made.index(end)
+        made = f"{made[:start]}\n" + "\n".join(lines).rstrip() + f"\n{made[stop:]}"
+    return made
+
+
+def _arm_models() -> Iterator[str]:
+    words = {"classes": "classes", "number": "a number", "time_to_event": "time to an event"}
+    rows = []
+    for kind, params in PARAMS.items():
+        told = " ".join((params.__doc__ or "").split("\n\n")[0].split())
+        rows.append((f"`{kind}`", told, ", ".join(words[able] for able in OUTCOME_KINDS[kind])))
+    yield from _table(("kind", "what it is", "outcomes"), *rows)
+
+
+def _arm_networks() -> Iterator[str]:
+    rows = []
+    for name in CLASSIFIERS:
+        network = lookup(CLASSIFIERS, name, "network")
+        params = network.params()
+        count = sum(parameter.numel() for parameter in network.build(params, 1, 2).parameters())
+        settings = ", ".join(f"`{key}: {json.dumps(value)}`" for key, value in params.model_dump(mode="json").items())
+        rows.append((f"`{name}`", network.summary, f"{count:,}", settings, network.source))
+    yield from _table(("network", "what it is", "parameters", "`network_params` and defaults", "source"), *rows)
+
+
+def _arm_formula() -> Iterator[str]:
+    """A network with weights that can be read, exported."""
+    import torch
+
+    from radpipe.models.ann.formula import to_expression
+
+    fitted = example_ann()
+    row = {"original_firstorder_Maximum": 14.0, "original_glcm_JointEntropy": 4.6}
+    yield "```python"
+    yield to_expression(fitted, "python").strip()
+    yield "```"
+    yield ""
+    scaled = [0.8, 1.2]
+    with torch.no_grad():
+        first, output = fitted.networks[0].perceptrons
+        hidden = first(torch.tensor([scaled], dtype=torch.float64))
+        logit = float(output(hidden)[0, 0])
+    p = 1 / (1 + math.exp(-logit))
+    again = 1 / (1 + math.exp(-(-0.1 + 0.9 * logit)))
+    given = ", ".join(f"`{name}` {value:g}" for name, value in row.items())
+    yield (
+        f"A patient with {given}: scaled {scaled[0]:g} and {scaled[1]:g}; perceptrons {float(hidden[0, 0]):.4f} and "
+        f"{float(hidden[0, 1]):.4f}; logit {logit:.4f}, probability {p:.4f}, recalibrated {again:.4f}."
+    )
+
+
+def example_ann() -> Any:
+    """A network of two perceptrons whose weights are round numbers, as if fitted."""
+    import torch
+
+    from radpipe.models.ann.head import Head
+    from radpipe.models.ann.model import FittedAnn
+    from radpipe.models.calibrate import Calibration
+    from radpipe.models.encode import Encoder
+    from radpipe.networks.layers import ScalingLayer
+
+    params = PARAMS["ann"].model_validate({"hidden": [2], "members": 1})
+    encoder = Encoder({"original_firstorder_Maximum": 9.0, "original_glcm_JointEntropy": 3.9}, {})
+    head = Head("classes", 2, "modern", None, None)
+    scaling = ScalingLayer(2)
+    scaling.centre.copy_(torch.tensor([10.0, 4.0]))
+    scaling.scale.copy_(torch.tensor([5.0, 0.5]))
+    network = head.network(scaling, 2, (2,), "tanh")
+    weights = (([[0.75, 0.5], [-1.25, 0.25]], [0.1, -0.2]), ([[1.5, -1.0]], [-0.4]))
+    with torch.no_grad():
+        for layer, (weight, bias) in zip(network.perceptrons, weights, strict=True):
+            layer.weight.copy_(torch.tensor(weight, dtype=torch.float64))
+            layer.bias.copy_(torch.tensor(bias, dtype=torch.float64))
+    return FittedAnn(params, encoder, head, (2,), [network], Calibration(-0.1, 0.9, 0.5), frozenset(), {})
+
+
 if __name__ == "__main__":
     (DOCS / "features.md").write_text(page(), encoding="utf-8")
     (DOCS / "data_schema.md").write_text(schema_page(), encoding="utf-8")
+    (DOCS / "arms.md").write_text(arms_page(), encoding="utf-8")

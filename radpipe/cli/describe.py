@@ -24,6 +24,11 @@ def _of_registry(registry: dict[str, str]) -> Rows:
         yield name, _first_line(importlib.import_module(dotted.partition(":")[0]).__doc__)
 
 
+def _outcomes(kinds: Iterable[str]) -> str:
+    """Kinds of outcome, as cohort.outcome_kind writes them."""
+    return f"For {', '.join(kinds)}."
+
+
 def _features() -> Rows:
     from radpipe.features.config import FeatureSettings
     from radpipe.features.dictionary import feature_dictionary
@@ -60,22 +65,25 @@ def _filters() -> Rows:
 
 
 def _networks() -> Rows:
+    from radpipe.models.registry import OUTCOME_KINDS
     from radpipe.networks.registry import CLASSIFIERS, SEGMENTERS
 
-    yield from ((f"{name} (segmentation.network)", text) for name, text in _of_registry(SEGMENTERS))
-    yield from ((f"{name} (cnn3d: network)", text) for name, text in _of_registry(CLASSIFIERS))
+    yield from ((f"{name} (segmentation.network)", f"{text} For outlines.") for name, text in _of_registry(SEGMENTERS))
+    told = _outcomes(OUTCOME_KINDS["cnn3d"])
+    yield from ((f"{name} (cnn3d: network)", f"{text} {told}") for name, text in _of_registry(CLASSIFIERS))
 
 
 def _models() -> Rows:
     from radpipe.models.config import PARAMS
+    from radpipe.models.registry import OUTCOME_KINDS
 
-    yield from ((kind, _first_line(params.__doc__)) for kind, params in PARAMS.items())
+    yield from ((kind, f"{_first_line(params.__doc__)} {_outcomes(OUTCOME_KINDS[kind])}") for kind, params in PARAMS.items())
 
 
 def _selectors() -> Rows:
-    from radpipe.selection.registry import SELECTORS
+    from radpipe.selection.registry import KINDS, SELECTORS
 
-    yield from _of_registry(SELECTORS)
+    yield from ((name, f"{text} {_outcomes(KINDS[name])}") for name, text in _of_registry(SELECTORS))
 
 
 def _tests() -> Rows:

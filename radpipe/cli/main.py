@@ -17,6 +17,7 @@ from radpipe.errors import RadpipeError
 COMMANDS = {
     "run": ("radpipe.cli.run:run", "The whole flow, from scans and outcomes to a report."),
     "stage": ("radpipe.cli.run:stage", "One stage of the flow."),
+    "predict": ("radpipe.cli.predict:predict", "New patients scored by a run's models, refitted on all its patients."),
     "ingest": ("radpipe.cli.ingest:ingest", "A hospital's export (DICOM, NIfTI, NRRD) to a cohort of images and masks."),
     "init": ("radpipe.cli.init:init", "Look at a folder of images and masks; write a manifest and a workflow to start from."),
     "doctor": (
@@ -29,6 +30,7 @@ COMMANDS = {
     ),
     "ibsi": ("radpipe.cli.ibsi:ibsi", "IBSI's reference values, recomputed here: features and filters."),
     "parity": ("radpipe.cli.parity:parity", "An old table of PyRadiomics replayed: feature by feature, what differs."),
+    "export": ("radpipe.cli.export:export", "A fitted network as a formula: Python, Excel, C or LaTeX."),
     "describe": ("radpipe.cli.describe:describe", "What can be chosen: features, filters, networks, models, selectors, tests."),
 }
 

@@ -26,6 +26,7 @@ STAGES = (
     "extract",
     "habitats",
     "patients",
+    "embed",
     "select",
     "train",
     "evaluate",
@@ -48,7 +49,13 @@ COHORT = Schema(
         Column("image_path", "string", "image file, as written in the manifest"),
         Column("mask_path", "string", "file with the given outline"),
         Column("label", "int64", "value of the region's voxels in the mask file"),
-        Column("outcome", "int64", "class index of the outcome"),
+        Column(
+            "outcome",
+            "int64",
+            "class index of the outcome; of times to an event 0 censored, 1 the event, 2 a competing event; 0 of numbers",
+        ),
+        Column("time", "float64", "time to the event or to the end of follow-up, in the manifest's unit", optional=True),
+        Column("value", "float64", "the outcome where it is a number, in the manifest's unit", optional=True),
         Column("image_sha256", "string", "of the image file's bytes"),
         Column("mask_sha256", "string", "of the mask file's bytes"),
         Column("mask_volume_ml", "float64", "voxels of the given region times voxel volume", "ml"),
@@ -282,6 +289,22 @@ MASK_AGREEMENT = Schema(
     ),
     ("feature",),
 )
+REPEATS = Schema(
+    "repeats",
+    "Features measured again: from perturbed outlines, or read from a table of repeats. Whether they repeat decides who may be chosen.",
+    (_CASE, Column("measurement", "string", "given, or how the outline was changed; in a table of repeats its own name")),
+    ("case_id", "measurement"),
+    extra="float64",
+    extra_named="features; see the feature dictionary",
+)
+EMBEDDING = Schema(
+    "embedding",
+    "Deep features of every case in every outer fold, by the network of that fold.",
+    (_REPEAT, _FOLD, _CASE),
+    ("repeat", "fold", "case_id"),
+    extra="float64",
+    extra_named="embedding_000, ...: the inputs of the network's last layer",
+)
 SELECTION = Schema(
     "selection",
     "What input selection did with every feature in every outer fold.",
@@ -290,13 +313,68 @@ SELECTION = Schema(
         _FOLD,
         Column("sources", "string", "the candidates: scalar, maps, habitats, or several of these joined by +"),
         Column("feature", "string", "column of the features table"),
-        Column("importance", "float64", "of the decision trees; 0 where redundancy removed the feature first"),
+        Column("importance", "float64", "as the selector counts it; 0 where the feature was removed before"),
         Column("kept", "bool", "whether the feature went into the network"),
-        Column("reason", "string", "kept, constant, missing, redundant, not_important, over_limit"),
+        Column("reason", "string", "kept, constant, missing, not_robust, redundant, not_important, over_limit"),
         Column("redundant_with", "string", "the kept feature it repeats; empty otherwise"),
     ),
     ("repeat", "fold", "sources", "feature"),
 )
+_SOURCES = Column("sources", "string", "the candidates, as in the table selection")
+SELECTION_FITS = Schema(
+    "selection_fits",
+    "One row per input selection: by what, from whom.",
+    (
+        _REPEAT,
+        _FOLD,
+        _SOURCES,
+        Column("selector", "string", "name of the selector"),
+        Column("n_train", "int64", "patients' rows of the training part"),
+        Column("n_selection", "int64", "rows of the selection part; 0 where the selector does not ask it"),
+        Column("n_candidates", "int64", "features that reached the selector"),
+        Column("n_kept", "int64", "features kept"),
+        Column(
+            "steps", "string", "inputs:selection error of every set that was tried, separated by spaces; empty where none are"
+        ),
+        Column("saw_sha256", "string", "of the sorted ids of all patients the selection saw"),
+    ),
+    ("repeat", "fold", "sources"),
+)
+SELECTION_STABILITY = Schema(
+    "selection_stability",
+    "How much the choice depends on who was in the training part: Nogueira's stability over all folds.",
+    (
+        _SOURCES,
+        Column(
+            "value", "float64", "1: every fold keeps the same; 0: no better than chance; empty where not defined", nullable=True
+        ),
+        Column("ci_low", "float64", "lower end of the 95 % interval, widened for patients that folds share", nullable=True),
+        Column("ci_high", "float64", "upper end of that interval", nullable=True),
+        Column("naive_low", "float64", "lower end if folds were independent, which they are not", nullable=True),
+        Column("naive_high", "float64", "upper end of that", nullable=True),
+        Column("n", "int64", "selections behind the value"),
+        Column("method", "string", "how it was made, in words"),
+    ),
+    ("sources",),
+)
+SELECTION_VOLUME = Schema(
+    "selection_volume",
+    "Whether the chosen features say more than the volume: of all patients, after the fact; nothing is fitted with it.",
+    (
+        _SOURCES,
+        Column("feature", "string", "a feature that at least one fold kept"),
+        Column("kept", "int64", "folds that kept it"),
+        Column("n", "int64", "patients with the feature, the volume and the outcome"),
+        Column("rho_volume", "float64", "Spearman with the volume", nullable=True),
+        Column("association", "float64", "Spearman with the outcome", nullable=True),
+        Column("partial", "float64", "the same given the volume (partial Spearman)", nullable=True),
+        Column("ci_low", "float64", "lower end of its 95 % interval", nullable=True),
+        Column("ci_high", "float64", "upper end of its 95 % interval", nullable=True),
+        Column("p_value", "float64", "two-sided, of the partial association; not adjusted, and of features that were chosen here", nullable=True),
+        Column("method", "string", "what stands for the outcome"),
+    ),
+    ("sources", "feature"),
+)  # fmt: skip
 PREDICTIONS = Schema(
     "predictions",
     "One row per fitted model and case; all models of all arms in one table.",
@@ -307,12 +385,22 @@ PREDICTIONS = Schema(
         Column("model", "string", "name of the model in the workflow"),
         _CASE,
         Column("role", "string", "part of the split the case was in", allowed=ROLES),
-        Column("y_true", "int64", "class index of the outcome"),
-        Column("p_0", "float64", "predicted probability of class 0"),
-        Column("p_1", "float64", "predicted probability of class 1"),
+        Column("y_true", "int64", "outcome of the cohort table: class index, or the code of the event"),
+        Column(
+            "p_0", "float64", "predicted probability of class 0, or of no event by the horizon; empty for numbers", nullable=True
+        ),
+        Column("p_1", "float64", "predicted probability of class 1, or of the event by the horizon; empty for numbers", nullable=True),
+        Column(
+            "score", "float64", "of times to an event the logarithm of the relative hazard, of numbers the value; empty for classes",
+            nullable=True, optional=True,
+        ),
+        Column("time", "float64", "true time to the event or to the end of follow-up", optional=True),
+        Column("value", "float64", "true outcome where it is a number", optional=True),
     ),
     ("repeat", "fold", "seed", "model", "case_id"),
-)
+    extra="float64",
+    extra_named="p_2, p_3, ...: predicted probability of the further classes",
+)  # fmt: skip
 FITS = Schema(
     "fits",
     "One row per fitted model: what it saw and how it ended.",
@@ -323,20 +411,46 @@ FITS = Schema(
         Column("model", "string", "name of the model in the workflow"),
         Column("n_train", "int64", "cases in the training part"),
         Column("n_selection", "int64", "cases in the selection part"),
+        Column("networks", "int64", "networks or models trained for this fit: members, and what tuning tried", optional=True),
         Column("n_inputs", "int64", "columns, or voxels for an image network"),
         Column("n_parameters", "int64", "fitted numbers"),
         Column("epochs", "int64", "training steps until it stopped; 0 where there are none"),
         Column("train_error", "float64", "error term on the training part, no regularisation", nullable=True),
         Column("regularisation", "float64", "regularisation term at the kept parameters", nullable=True),
         Column("selection_error", "float64", "error term on the selection part", nullable=True),
-        Column("recalibration_slope", "float64", "of the logit, fitted on the selection part; 1 where not recalibrated"),
-        Column("recalibration_intercept", "float64", "of the logit, fitted on the selection part; 0 where not recalibrated"),
-        Column("threshold", "float64", "on p_1; Youden's J on the training and selection part"),
+        Column(
+            "recalibration_slope", "float64", "of the logit, fitted on the selection part; 1 where not recalibrated, empty for numbers",
+            nullable=True,
+        ),
+        Column(
+            "recalibration_intercept", "float64",
+            "of the logit, fitted on the selection part; 0 where not recalibrated, empty for numbers and for more than two classes",
+            nullable=True,
+        ),
+        Column(
+            "threshold", "float64", "on p_1; Youden's J on the training and selection part; empty where the outcome is not of two classes",
+            nullable=True,
+        ),
         Column("inputs", "string", "names of the inputs, separated by spaces; empty for images"),
         Column("saw_sha256", "string", "of the sorted ids of all patients the fit saw"),
         Column("model_path", "string", "folder of the fitted model, relative to the run folder"),
     ),
     ("repeat", "fold", "seed", "model"),
+)  # fmt: skip
+SEEN = Schema(
+    "seen",
+    "Whom everything that was fitted in an outer fold has seen; none of them may be of the fold's test part.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("stage", "string", "where it was fitted", allowed=STAGES),
+        Column(
+            "thing", "string", "habitats; the inputs among which was selected; a model, or a part of it: ann, ann encoder, ..."
+        ),
+        Column("n", "int64", "patients it saw"),
+        Column("patients", "string", "their ids, sorted, as a JSON list"),
+    ),
+    ("repeat", "fold", "stage", "thing"),
 )
 METRICS = Schema(
     "metrics",
@@ -397,7 +511,8 @@ SCHEMAS = {
     for schema in (
         *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
-        MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
+        MASK_AGREEMENT, EMBEDDING, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
+        COMPARISON, FAILURES,
     )
 }  # fmt: skip
 

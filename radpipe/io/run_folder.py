@@ -2,6 +2,7 @@
 
 run.json                which workflow the folder belongs to        run.lock    held while a run is at work
 config.yaml             the settings with every default             records.json  what the one-piece stages were made from
+refit/                  tables of `radpipe predict`                 origin.json  where the settings' paths start, and the code's version
 <table>.parquet, .csv   the tables (radpipe.core.tables)            report.html
 masks/ probabilities/   predicted outlines, one file a case         models/<name>/repeat0_fold1/
 logs/run.log            what was printed and every traceback        timings.csv   seconds and memory; in no table
@@ -42,6 +43,7 @@ class RunFolder:
         self.path = Path(path).resolve()
         self.config = self.path / "config.yaml"
         self.records = self.path / "records.json"
+        self.origin = self.path / "origin.json"
         self.report = self.path / "report.html"
         self.log = self.path / "logs" / "run.log"
         self.timings = self.path / "timings.csv"
@@ -142,7 +144,7 @@ class RunFolder:
 
     def relative(self, path: Path) -> str:
         """A path inside the folder as it stands in tables: relative, with forward slashes."""
-        return path.relative_to(self.path).as_posix()
+        return Path(os.path.relpath(path, self.path)).as_posix()  # a refit's store lies beside its folder
 
     def outline_paths(self, case_id: str, repeat: int = -1, fold: int = -1) -> dict[str, Path]:
         """mask_path and probability_path of a case; one level deeper where outlines differ between outer folds."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from radpipe.core.tables import COHORT
 from radpipe.report.inputs import OverlaySlice, ReportInputs
-from radpipe.report.words import finite, number, significant
+from radpipe.report.words import finite, number, plural, significant
 
 UNITS_OF_COLUMNS = {"years": "years", "days": "days", "mm": "mm", "ml": "ml", "cm": "cm", "kg": "kg", "months": "months"}
 ICC_BANDS = (("excellent", 0.9), ("good", 0.75), ("moderate", 0.5), ("poor", -np.inf))
@@ -239,7 +239,34 @@ def _selection(inputs: ReportInputs, sources: str, table: pd.DataFrame) -> dict[
         "per_fit": _spread(kept.groupby(["repeat", "fold"]).size()) if len(kept) else None,
         "features": features,
         "stability": {key: finite(value) for key, value in stability.items()} if stability else None,
+        "volume": _volume(inputs, sources, shown),
     }
+
+
+# From here on a feature is the volume under another name.
+NAMES_THE_VOLUME = 0.7
+
+
+def _volume(inputs: ReportInputs, sources: str, shown: list[Any]) -> dict[str, Any] | None:
+    """Of the features kept most often: how far each is the volume, and what it says beyond. None where no volume is known."""
+    table = inputs.table("selection_volume")
+    if table.empty:
+        return None
+    table = table[(table["sources"] == sources) & table["feature"].isin(shown)].set_index("feature")
+    if table.empty:
+        return None
+    columns = ("rho_volume", "association", "partial", "ci_low", "ci_high")
+    rows = [{"feature": str(name), **{key: finite(table.loc[name, key]) for key in columns}} for name in shown if name in table.index]
+    known = [row for row in rows if row["rho_volume"] is not None]
+    alike = sum(abs(row["rho_volume"]) >= NAMES_THE_VOLUME for row in known)
+    beyond = sum(row["ci_low"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0) for row in rows)
+    sentence = (
+        f"Of the {plural(len(rows), 'feature')} kept most often, {alike} {'is' if alike == 1 else 'are'} the lesion's volume under another "
+        f"name (|Spearman| with it {NAMES_THE_VOLUME} or more), and {beyond} {'has' if beyond == 1 else 'have'} an association with the "
+        "outcome given the volume whose 95 % interval leaves out 0. They were chosen on these patients for their association with the "
+        "outcome, so these associations flatter; what the models predict for unseen patients is told below."
+    )
+    return {"rows": rows, "sentence": sentence, "answer": str(table["method"].iloc[0])}
 
 
 def overlay_summary(slices: tuple[OverlaySlice, ...]) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
     predictions, fits = inputs.table("predictions"), inputs.table("fits")
     tested = scores_of(predictions, "test") if len(predictions) else {}
     primary = list(inputs.settings.get("comparison", {}).get("primary") or ())
+    untested = references_beside(inputs)
     found = []
     for name in models_in_order(inputs):
         settings = dict(inputs.settings.get("models", {}).get(name, {}))
@@ -44,7 +45,9 @@ def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
                 "model": name,
                 "label": label(name),
                 "what": describe(settings) if settings else "",
-                "inputs": str(settings.get("inputs", "")),
+                "inputs": " ".join(inputs_named(settings)),
+                "reference": name in untested,
+                "networks": _range(own, "networks") if "networks" in own else "n/a",
                 "primary": name in primary,
                 "metrics": _whole(inputs.table("metrics"), name),
                 "n_inputs": _range(own, "n_inputs"),
@@ -58,6 +61,19 @@ def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def references_beside(inputs: ReportInputs) -> set[str]:
+    """Models that stand beside the study as references and in no test, because the workflow does not name them."""
+    named = inputs.settings.get("references")
+    beside = set(named) if isinstance(named, list | tuple) else set()
+    return beside - set(inputs.settings.get("comparison", {}).get("primary") or ())
+
+
+def inputs_named(settings: dict[str, Any]) -> list[str]:
+    """The tables that a model eats, one or several."""
+    named = settings.get("inputs", "")
+    return [named] if isinstance(named, str) else [str(name) for name in named]
 
 
 def _whole(metrics: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:
@@ -168,8 +184,12 @@ def image_pairs(inputs: ReportInputs, rows: list[dict[str, Any]]) -> tuple[list[
     one; and the two lists of models."""
     settings = inputs.settings.get("models", {})
     order = models_in_order(inputs)
-    images = [name for name in order if settings.get(name, {}).get("inputs") in IMAGE_INPUTS]
-    references = [name for name in order if settings.get(name, {}).get("inputs") in REFERENCE_INPUTS]
+    eaten = {name: inputs_named(settings.get(name, {})) for name in order}
+    images = [name for name in order if any(table in IMAGE_INPUTS for table in eaten[name])]
+    references = [name for name in order if eaten[name] and all(table in REFERENCE_INPUTS for table in eaten[name])]
+    # References that nobody named are in no test, so nothing can be said of them here.
+    untested = references_beside(inputs)
+    images, references = [[name for name in names if name not in untested] for names in (images, references)]
     pairs = []
     for row in rows:
         if row["test"] != "corrected_t":

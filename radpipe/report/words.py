@@ -12,6 +12,12 @@ KIND_NAMES = {
     "cnn3d": "a 3D convolutional network on the image itself",
     "logistic": "logistic regression on {inputs}",
     "xgboost": "gradient-boosted trees on {inputs}",
+    "forest": "a random forest on {inputs}",
+    "svm": "a support vector machine on {inputs}",
+    "cox": "Cox regression on {inputs}",
+    "linear": "ridge regression on {inputs}",
+    "prevalence": "no model: the outcome's frequency in the training part",
+    "given": "predictions made elsewhere",
 }
 INPUT_NAMES = {
     "selected": "selected radiomic features",
@@ -19,6 +25,7 @@ INPUT_NAMES = {
     "clinical": "the clinical columns",
     "volume": "lesion volume alone",
     "image": "the image itself",
+    "given": "predictions made elsewhere",
 }
 LABELS = {
     "ann": "ANN",
@@ -28,6 +35,12 @@ LABELS = {
     "xgboost": "XGBoost",
     "clinical": "Clinical",
     "volume": "Volume",
+    "prevalence": "Prevalence",
+    "logistic": "Logistic regression",
+    "forest": "Random forest",
+    "svm": "SVM",
+    "cox": "Cox",
+    "linear": "Ridge regression",
 }
 CALIBRATED_REPEATS = 10
 """Repeats at which the comparison's test was calibrated (radpipe.evaluation.resampled)."""
@@ -98,8 +111,11 @@ def joined(names: list[str], last: str = "and") -> str:
 
 def describe(model: Mapping[str, Any]) -> str:
     """A model of the workflow in words; model : its settings."""
-    kind, inputs = str(model.get("kind", "")), str(model.get("inputs", ""))
-    return KIND_NAMES.get(kind, "a model on {inputs}").format(inputs=INPUT_NAMES.get(inputs, inputs))
+    kind, inputs = str(model.get("kind", "")), model.get("inputs", "")
+    names = [inputs] if isinstance(inputs, str) else list(inputs)
+    if kind == "average":
+        return f"the mean of {joined([label(name) for name in model.get('of', ())])}"
+    return KIND_NAMES.get(kind, "a model on {inputs}").format(inputs=joined([INPUT_NAMES.get(name, name) for name in names]))
 
 
 def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[str, Any]:

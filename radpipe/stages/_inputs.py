@@ -14,7 +14,7 @@ from radpipe.errors import ConfigError, RunError
 from radpipe.features.map_settings import MAP
 from radpipe.habitats.habitats import PREFIX
 from radpipe.io.store import StoredResult
-from radpipe.models.config import ALL_SOURCES, Cnn3dParams, Source
+from radpipe.models.config import ALL_SOURCES, EMBEDDING, Cnn3dParams, Source
 from radpipe.stages._parallel import Task
 from radpipe.stages.cohort import case_payload, reading_parts
 from radpipe.stages.context import Context, engine_version, frame_key, write_inputs
@@ -23,6 +23,7 @@ Fold = tuple[int, int]
 ALL_FOLDS: Fold = (-1, -1)
 VOLUME = "volume_ml"
 T = TypeVar("T")
+ByFold = dict[Fold, pd.DataFrame]
 
 
 def of_fold(found: dict[Fold, T], fold: Fold) -> T | None:
@@ -41,6 +42,21 @@ def fold_features(context: Context, sources: Sequence[Source] = ALL_SOURCES) -> 
     sources : which kinds of columns, of those that the run makes. What differs by fold stands beside what does not. A fold whose
     habitats could not be found is missing where they are asked for.
     """
+    found = _bare_features(context, [source for source in sources if source != EMBEDDING])
+    if EMBEDDING not in sources or EMBEDDING not in context.workflow.sources:
+        return found
+    deep = context.read(tables.EMBEDDING)
+    joined = {}
+    for (repeat, fold), rows in deep.groupby(["repeat", "fold"]):
+        shared = of_fold(found, (int(repeat), int(fold)))
+        if shared is not None:
+            own = rows.drop(columns=["repeat", "fold"]).set_index("case_id").sort_index()
+            joined[int(repeat), int(fold)] = shared.join(own, how="inner")
+    return joined
+
+
+def _bare_features(context: Context, sources: Sequence[Source]) -> dict[Fold, pd.DataFrame]:
+    """The same without deep features."""
     workflow = context.workflow
     if workflow.patients is not None:
         rows = context.read(tables.PATIENT_FEATURES)
@@ -88,6 +104,11 @@ def clinical(context: Context, cohort: pd.DataFrame) -> dict[Fold, pd.DataFrame]
     return {ALL_FOLDS: cohort[list(context.workflow.cohort.clinical)]}
 
 
+def given(context: Context, cohort: pd.DataFrame) -> ByFold:
+    """Predictions made elsewhere that the workflow names."""
+    return {ALL_FOLDS: cohort[list(context.workflow.cohort.given)]}
+
+
 def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataFrame]) -> dict[Fold, pd.DataFrame]:
     """Volume of the outline in use, ml. ConfigError where neither masks nor a column of the features table tell it."""
     workflow = context.workflow
@@ -106,6 +127,26 @@ def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataF
         return {ALL_FOLDS: cohort[["mask_volume_ml"]].rename(columns={"mask_volume_ml": VOLUME})}
     outlines = context.read(tables.SEGMENTATION).rename(columns={"volume_predicted_ml": VOLUME})
     return {(int(r), int(f)): rows.set_index("case_id")[[VOLUME]] for (r, f), rows in outlines.groupby(["repeat", "fold"])}
+
+
+def outcome(workflow: Workflow, cohort: pd.DataFrame, case_ids: Sequence[str]) -> dict[str, Any]:
+    """What a task is told of the outcome of these cases, as JSON values: ``y``, and in ``outcome`` whatever is not two classes.
+
+    cohort : index case_id. ``outcome`` holds kind, n_classes, horizon and the lists time or value, as
+    :class:`radpipe.models.model.Examples` wants them; it is left out for two classes.
+    """
+    settings = workflow.cohort
+    rows = cohort.loc[list(case_ids)]
+    found: dict[str, Any] = {"y": [int(code) for code in rows["outcome"]]}
+    further: dict[str, Any] = {}
+    if settings.outcome_kind == "classes":
+        n_classes = len(settings.classes) or int(cohort["outcome"].max()) + 1
+        further = {"n_classes": n_classes} if n_classes > 2 else {}
+    elif settings.outcome_kind == "number":
+        further = {"kind": "number", "value": [float(value) for value in rows["value"]]}
+    else:
+        further = {"kind": "time_to_event", "time": [float(time) for time in rows["time"]], "horizon": settings.horizon}
+    return {**found, "outcome": further} if further else found
 
 
 def set_name(sources: Sequence[Source]) -> str:

@@ -87,6 +87,11 @@ def _reading(workflow: Workflow) -> Reading:
     return reading_of(features.params if features.feature_set == "pyradiomics" else {})
 
 
+def default_label(workflow: Workflow) -> int:
+    """The region's value in masks whose row names none."""
+    return _reading(workflow).label
+
+
 def reading_parts(workflow: Workflow) -> dict[str, Any]:
     """What goes into payloads and content keys of it: nothing where it is as usual."""
     reading = _reading(workflow)
@@ -112,6 +117,7 @@ def run(context: Context) -> StageResult:
     if workflow.needs_images:
         hashed, unreadable = _hash_files(rows, context)
         failures += unreadable
+        _refuse_one_image_of_two_patients(rows, hashed, manifest_path(workflow))
         engine = engine_version("cohort", "io")
         tasks = [
             Task(
@@ -141,9 +147,26 @@ def run(context: Context) -> StageResult:
             path=manifest_path(workflow),
         )
     cohort = context.write(tables.COHORT, made, csv=True)
-    splits = draw_splits(cohort[["case_id", "patient_id", "outcome"]], workflow.splits, workflow.seed)
+    splits = draw_splits(cohort, workflow.splits, workflow.seed, workflow.cohort.outcome_kind)
     context.write(tables.SPLITS, splits)
     return result_row
+
+
+def _refuse_one_image_of_two_patients(rows: pd.DataFrame, hashed: dict[str, tuple[str, str]], path: Path) -> None:
+    """CohortError where files of the same bytes belong to patients of different ids: one patient would stand on two sides of a split."""
+    owners: dict[str, dict[str, str]] = {}
+    for case_id, patient_id in zip(rows["case_id"], rows["patient_id"], strict=True):
+        if case_id in hashed:
+            owners.setdefault(hashed[case_id][0], {}).setdefault(str(patient_id), str(case_id))
+    twice = [sorted(own.items()) for own in owners.values() if len(own) > 1]
+    if twice:
+        listed = "; ".join(" and ".join(f"{patient!r} (case {case_id})" for patient, case_id in own) for own in sorted(twice)[:5])
+        more = f"; and {len(twice) - 5} more" if len(twice) > 5 else ""
+        raise CohortError(
+            f"the same image stands under different patient_ids: {listed}{more}.",
+            hint="It is one patient, who would be learnt from and tested: give those cases one patient_id, or correct the paths.",
+            path=path,
+        )
 
 
 def _hash_files(rows: pd.DataFrame, context: Context) -> tuple[dict[str, tuple[str, str]], list[dict[str, str]]]:

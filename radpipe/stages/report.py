@@ -27,7 +27,6 @@ from radpipe.report.html import render
 from radpipe.report.inputs import OverlaySlice, ReportInputs, overlay, pick_cases
 from radpipe.report.map_pictures import MapPicture, map_picture
 from radpipe.report.summary import summarise
-from radpipe.selection.stability import nogueira
 from radpipe.stages.cohort import case_payload
 from radpipe.stages.context import Context, StageResult, engine_version
 from radpipe.stages.map_store import load_labels, load_maps
@@ -63,7 +62,7 @@ def run(context: Context) -> StageResult:
         overlays=_overlays(context, loaded) if workflow.needs_images else (),
         maps=_map_pictures(context, loaded),
         map_facts=_map_facts(workflow),
-        stability=_stability(loaded.get("selection")),
+        stability=_stability(loaded.get("selection_stability")),
         budget=_budget(context),
         command=f"radpipe run {context.invocation[0]} --out {context.invocation[1]}",
         **_source(workflow.cohort.manifest),
@@ -174,14 +173,11 @@ def _map_facts(workflow: Workflow) -> dict[str, tuple[str, str]]:
     return {row["name"]: (row["unit"], row["meaning"]) for row in rows}
 
 
-def _stability(selection: pd.DataFrame | None) -> dict[str, dict[str, float]]:
-    found = {}
-    for sources, rows in (selection if selection is not None else pd.DataFrame({"sources": []})).groupby("sources"):
-        kept = rows.pivot_table(index=["repeat", "fold"], columns="feature", values="kept", aggfunc="all").to_numpy(dtype=bool)
-        if len(kept) >= 2:
-            value, low, high = nogueira(kept)
-            found[str(sources)] = {"value": value, "ci_low": low, "ci_high": high}
-    return found
+def _stability(table: pd.DataFrame | None) -> dict[str, dict[str, float]]:
+    if table is None:
+        return {}
+    kept = ["value", "ci_low", "ci_high"]
+    return {str(row["sources"]): {name: float(row[name]) for name in kept} for row in table.to_dict("records")}
 
 
 def _budget(context: Context) -> dict[str, tuple[int, float]]:

@@ -15,6 +15,7 @@ import pandas as pd
 from radpipe.core.case import Case
 from radpipe.core.image import UNITS, Image, Mask
 from radpipe.errors import EmptyRoiError, RadpipeError
+from radpipe.io.files import write_bytes
 from radpipe.io.volumes import read_image, read_mask, write_image, write_mask
 
 Payload = dict[str, Any]
@@ -127,6 +128,34 @@ def outline_case(payload: Payload, folder: Path) -> Row:
     }
 
 
+def outline_new(payload: Payload, folder: Path) -> Row:
+    """predict: a new patient's image, prepared and outlined by the network of all the run's patients; no mask is read."""
+    from radpipe.io.models import load_model
+    from radpipe.preprocessing.config import PreprocessingSettings
+    from radpipe.preprocessing.prepare import prepare
+    from radpipe.preprocessing.resample import resample_image
+    from radpipe.segmentation.config import SegmentationSettings
+    from radpipe.segmentation.postprocess import to_mask
+    from radpipe.segmentation.train import Segmenter
+
+    settings = SegmentationSettings.model_validate(payload["settings"])
+    image = read_image(Path(payload["image_path"]), unit=UNITS[payload["modality"]], case_id=payload["case_id"])
+    everywhere = Mask(image.grid, np.ones(image.voxels.shape, bool))  # preparing wants one; nothing is made of it
+    prepared, _ = prepare(image, everywhere, PreprocessingSettings.model_validate(payload["preprocessing"]), payload["modality"])
+    arrays, info = load_model(Path(payload["network_folder"]))
+    probability = Segmenter.from_state(arrays, info).predict(prepared.voxels.astype(np.float32))
+    on_image = resample_image(Image(prepared.grid, probability.astype(np.float32), "probability"), image.grid)
+    predicted = Mask(image.grid, to_mask(on_image.voxels, settings, image.grid.spacing_mm))
+    if not predicted.voxels.any():
+        raise EmptyRoiError(
+            f"the network found no lesion (highest probability {float(probability.max()):.2f}, threshold {settings.threshold}).",
+            hint="Look at the image.", case_id=payload["case_id"], path=payload["image_path"],
+        )  # fmt: skip
+    write_mask(folder / "mask.nii.gz", predicted)
+    write_image(folder / "probability.nii.gz", Image(image.grid, np.round(on_image.voxels, 3).astype(np.float32), "probability"))
+    return {"volume_ml": predicted.volume_ml}
+
+
 def extract_case(payload: Payload, folder: Path) -> Row:
     """extract: every feature of one region, and why some are no measurement."""
     from radpipe.features.config import FeatureSettings
@@ -139,6 +168,17 @@ def extract_case(payload: Payload, folder: Path) -> Row:
         mask = read_mask(Path(payload["predicted_path"]), case_id=payload["case_id"])
     extraction = extract(image, mask, settings)
     return {"features": extraction.row, "undefined": extraction.undefined}
+
+
+def extract_perturbed(payload: Payload, folder: Path) -> Row:
+    """select: every feature of one region with its given outline changed a little."""
+    from radpipe.features.config import FeatureSettings
+    from radpipe.features.extract import extract
+    from radpipe.preprocessing.perturb import perturb_mask
+
+    image, mask = _read(payload)
+    changed = perturb_mask(mask, payload["change"], payload["amount"], np.random.default_rng(payload["seed"]))
+    return {"features": extract(image, changed, FeatureSettings.model_validate(payload["settings"])).row}
 
 
 def map_region(payload: Payload, folder: Path) -> Row:
@@ -203,15 +243,40 @@ def find_habitats(payload: Payload, folder: Path) -> Row:
 
 
 def select_fold(payload: Payload, folder: Path) -> Row:
-    """select: inputs for the network of one outer fold, from its training part alone."""
-    from radpipe.selection.config import SelectionSettings
-    from radpipe.selection.select import select_inputs
+    """select: inputs for the network of one outer fold, from its training part, and its selection part where the selector asks it."""
+    import hashlib
 
-    table = pd.read_parquet(payload["features"]).set_index("case_id").loc[payload["train"], payload["columns"]]
-    chosen = select_inputs(
-        table, np.asarray(payload["y"]), SelectionSettings.model_validate(payload["settings"]), seed=payload["seed"]
-    )
-    return {"rows": chosen.to_dict("records")}
+    from radpipe.models.guard import refuse_seen
+    from radpipe.selection.config import SelectionSettings
+    from radpipe.selection.robustness import icc_of_repeats
+    from radpipe.selection.select import SelectionPart, select_inputs
+    from radpipe.selection.target import Target
+
+    settings = SelectionSettings.model_validate(payload["settings"])
+    frame = pd.read_parquet(payload["features"]).set_index("case_id")
+    parts = payload["parts"]
+    saw = sorted({patient for part in parts.values() for patient in part["patient_ids"]})
+    refuse_seen(saw, payload["test_patients"], model="input selection")
+    table = frame.loc[parts["train"]["case_ids"], payload["columns"]]
+    asked: dict[str, Any] = {}
+    if "selection" in parts:
+        from radpipe.models.ann.batch import SubsetTrainer
+        from radpipe.models.config import AnnParams
+
+        chooses = parts["selection"]
+        asked["selection"] = SelectionPart(frame.loc[chooses["case_ids"], payload["columns"]], Target.told(chooses))
+        asked["trainer"] = SubsetTrainer(AnnParams.model_validate(payload["network"]))
+    if payload["repeats"]:
+        asked["icc"] = icc_of_repeats(pd.read_parquet(payload["repeats"]))
+    chosen = select_inputs(table, Target.told(parts["train"]), settings, seed=payload["seed"], **asked)
+    early = ("constant", "missing", "not_robust", "redundant")
+    fit = {
+        "n_train": len(table), "n_selection": len(parts["selection"]["case_ids"]) if "selection" in parts else 0,
+        "n_candidates": int((~chosen["reason"].isin(early)).sum()), "n_kept": int(chosen["kept"].sum()),
+        "steps": " ".join(f"{inputs}:{error:.6g}" for inputs, error in chosen.attrs["steps"]),
+        "saw_sha256": hashlib.sha256("\n".join(saw).encode()).hexdigest(),
+    }  # fmt: skip
+    return {"rows": chosen.to_dict("records"), "fit": fit, "saw": saw}
 
 
 def crop_case(payload: Payload, folder: Path) -> Row:
@@ -234,9 +299,25 @@ def crop_case(payload: Payload, folder: Path) -> Row:
     return {"shape": list(crop.shape)}
 
 
+def embed_cases(payload: Payload, folder: Path) -> Row:
+    """embed: the deep features of every case, by the fold's own network."""
+    from radpipe.io.models import load_model
+    from radpipe.models.model import Examples
+    from radpipe.models.registry import load
+
+    arrays, info = load_model(Path(payload["model_folder"]))
+    network: Any = load("cnn3d", arrays, info)
+    case_ids = tuple(payload["case_ids"])
+    images = np.stack([np.load(path, allow_pickle=False) for path in payload["crops"]])
+    # Their outcomes are not asked for; an Examples has one a case.
+    found = network.embed(Examples(case_ids, case_ids, np.zeros(len(case_ids), np.int64), images=images))
+    np.save(folder / "embedding.npy", found, allow_pickle=False)
+    return {"width": int(found.shape[1]), "case_ids": list(case_ids)}
+
+
 def fit_model(payload: Payload, folder: Path) -> Row:
     """train: one model on one outer fold, and what it says of every case of that fold."""
-    from radpipe.io.models import save_model
+    from radpipe.io.models import read_weights, save_model
     from radpipe.models.fit import fit_and_predict
 
     table = None
@@ -244,14 +325,26 @@ def fit_model(payload: Payload, folder: Path) -> Row:
         frame = pd.read_parquet(payload["table"]).set_index("case_id")
         table = frame.loc[payload["case_ids"], payload["columns"]]
     images = np.stack([np.load(path, allow_pickle=False) for path in payload["crops"]]) if payload["crops"] else None
+    weights = None
+    if payload.get("weights"):
+        from radpipe.models.cnn3d.transfer import Weights
+
+        weights = Weights(*read_weights(Path(payload["weights"])), path=payload["weights"])
     result = fit_and_predict(
         payload["params"], case_ids=payload["case_ids"], patient_ids=payload["patient_ids"], y=payload["y"], roles=payload["roles"],
-        table=table, images=images, seed=payload["seed"],
+        table=table, images=images, seed=payload["seed"], **payload.get("outcome", {}), weights=weights, upstream=payload.get("upstream"),
     )  # fmt: skip
     save_model(folder, result.arrays, result.info)
+    if result.history:  # loss, error, regularisation and selection error of every step
+        write_bytes(folder / "history.csv", pd.DataFrame(result.history).to_csv(index=False).encode())
+    if order := result.info.get("order"):  # how many perceptrons: what was tried, and how it ended
+        tried = pd.DataFrame(order["history"]).assign(stopped=order["stopped"])
+        write_bytes(folder / "order_selection.csv", tried.to_csv(index=False).encode())
     return {
         "facts": result.facts,
         "probabilities": result.probabilities,
+        "scores": result.scores,
         "saw_sha256": result.saw_sha256,
+        "saw": result.saw,
         "history": result.history,
     }
