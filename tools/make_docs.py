@@ -41,6 +41,9 @@ GROUPS = {
     "What `radpipe ingest` leaves": (
         "ingest", "ingest_regions", "ingest_files", "ingest_failures", "rois", "outcome_ids", "outcome_cells",
     ),
+    "What `radpipe deidentify` leaves": (
+        "deidentified", "deidentify_removed", "deidentify_files", "deidentify_words", "deidentify_quarantine",
+    ),
     "What `radpipe doctor` leaves": (
         "doctor_findings", "doctor_geometry", "doctor_regions", "doctor_overlaps", "doctor_discretisation", "doctor_repairs",
     ),
