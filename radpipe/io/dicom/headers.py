@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 from pydicom import config as pydicom_config
 from pydicom.datadict import tag_for_keyword
@@ -139,16 +139,57 @@ def truncated(why: str = "the file is cut off.") -> Unreadable:
     return Unreadable("truncated", why, AGAIN)
 
 
+class Show(Protocol):
+    """What may be seen of header values, where a file tells who the patient is. Both give the same answer for the same value, and
+    different ones for different values, so that what belongs together still does."""
+
+    def value(self, keyword: str, value: str) -> str:
+        """In place of an element's value."""
+
+    def mark(self, keyword: str, value: str) -> str:
+        """The same for what tells frames apart, which is shown and never counted with."""
+
+
+_show: Show | None = None
+
+
+@contextmanager
+def shown_by(show: Show | None) -> Iterator[None]:
+    """Within: :func:`text` and :func:`texts` tell of every value what ``show`` makes of it, and so do all messages and tables that
+    are made with them. Numbers, dates and times are what they are: they are computed with."""
+    global _show
+    before, _show = _show, show
+    try:
+        yield
+    finally:
+        _show = before
+
+
 def text(dataset: Dataset, keyword: str) -> str:
     """An element as one line of text; '' where it is missing, empty or damaged. Several values are joined by a backslash."""
+    parts = _parts(dataset, keyword)
+    if _show is not None:
+        parts = [_show.value(keyword, part) for part in parts]
+    return "\\".join(parts)
+
+
+def mark(dataset: Dataset, keyword: str) -> str:
+    """As :func:`text`, for values that are compared with each other and shown, and that nothing is computed from."""
+    found = text(dataset, keyword)
+    return found if _show is None or not found else _show.mark(keyword, found)
+
+
+def _parts(dataset: Dataset, keyword: str) -> list[str]:
+    """Its values, each on one line; none where it is missing, empty or damaged."""
     try:
         value = dataset.get(keyword)
         if value is None:
-            return ""
+            return []
         parts = [str(part) for part in value] if _several(value) else [str(value)]
     except Exception:  # an element that cannot be decoded tells nothing, and the next one may
-        return ""
-    return " ".join("\\".join(parts).replace("\0", " ").split())
+        return []
+    joined = " ".join("\\".join(parts).replace("\0", " ").split())
+    return joined.split("\\") if joined else []
 
 
 def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
@@ -159,7 +200,7 @@ def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
 
 def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[float, ...] | None:
     """The finite numbers of an element; None where it is missing, damaged, not finite or not of ``count`` values."""
-    parts = texts(dataset, keyword)
+    parts = _parts(dataset, keyword)
     try:
         found = tuple(float(part) for part in parts)
     except ValueError:

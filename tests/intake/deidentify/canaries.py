@@ -45,23 +45,24 @@ TEXT_VRS = ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "S
 BYTES_VRS = ("OB", "OW", "UN", "OF", "OL")
 
 # What a reader needs to know an object, and what tells nothing about anybody; it is never planted in.
-STRUCTURE = frozenset(
-    "SpecificCharacterSet SOPClassUID Modality ImageType FrameType PhotometricInterpretation Units DecayCorrection CorrectedImage "
-    "TransferSyntaxUID ConversionType BurnedInAnnotation SegmentationType SegmentsOverlap ContourGeometricType RescaleType "
-    "FrameOfReferenceTransformationMatrixType DoseUnits DoseType DoseSummationType DoseGridScaling LossyImageCompression "
-    "PatientIdentityRemoved MIMETypeOfEncapsulatedDocument ValueType RelationshipType ContinuityOfContent ReferencedSOPClassUID "
-    "RandomsCorrectionMethod CountsSource PresentationLUTShape SeriesType SUVType RadiopharmaceuticalStartDateTime "
-    "RadiopharmaceuticalStartTime DimensionIndexPointer FunctionalGroupPointer CodingSchemeDesignator CodingSchemeUID "
-    "MappingResourceUID ContextUID ContextGroupExtensionCreatorUID PatientSex PatientPosition Laterality ImageLaterality "
-    "PresentationIntentType SegmentAlgorithmType VolumetricProperties VolumeBasedCalculationTechnique PixelPresentation "
-    "ContentQualification DerivationDescription TemporalRangeType StackID ComplexImageComponent AcquisitionContrast "
-    "PatientWeight PatientSize PatientAge EncryptedContentTransferSyntaxUID RescaleSlope RescaleIntercept PixelSpacing SliceThickness "
-    "ImagePositionPatient ImageOrientationPatient RequestedTransferSyntaxUID SOPClassesInStudy SOPClassesSupported "
-    "RelatedGeneralSOPClassUID OriginalSpecializedSOPClassUID AffectedSOPClassUID RequestedSOPClassUID LengthToEnd "
-    "NumberOfFrames FrameIncrementPointer AvailableTransferSyntaxUID".split()
-)
+_STRUCTURE = """
+SpecificCharacterSet SOPClassUID Modality ImageType FrameType PhotometricInterpretation Units DecayCorrection CorrectedImage
+TransferSyntaxUID ConversionType BurnedInAnnotation SegmentationType SegmentsOverlap ContourGeometricType RescaleType
+FrameOfReferenceTransformationMatrixType DoseUnits DoseType DoseSummationType DoseGridScaling LossyImageCompression
+PatientIdentityRemoved MIMETypeOfEncapsulatedDocument ValueType RelationshipType ContinuityOfContent ReferencedSOPClassUID
+RandomsCorrectionMethod CountsSource PresentationLUTShape SeriesType SUVType RadiopharmaceuticalStartDateTime
+RadiopharmaceuticalStartTime DimensionIndexPointer FunctionalGroupPointer CodingSchemeDesignator CodingSchemeUID
+MappingResourceUID ContextUID ContextGroupExtensionCreatorUID PatientSex PatientPosition Laterality ImageLaterality
+PresentationIntentType SegmentAlgorithmType VolumetricProperties VolumeBasedCalculationTechnique PixelPresentation
+ContentQualification DerivationDescription TemporalRangeType StackID ComplexImageComponent AcquisitionContrast PatientWeight
+PatientSize PatientAge EncryptedContentTransferSyntaxUID RescaleSlope RescaleIntercept PixelSpacing SliceThickness
+ImagePositionPatient ImageOrientationPatient RequestedTransferSyntaxUID SOPClassesInStudy SOPClassesSupported
+RelatedGeneralSOPClassUID OriginalSpecializedSOPClassUID AffectedSOPClassUID RequestedSOPClassUID LengthToEnd NumberOfFrames
+FrameIncrementPointer AvailableTransferSyntaxUID DecayCorrectionDateTime
+"""
+STRUCTURE = frozenset(_STRUCTURE.split())
 # Times say nothing without their date: they stand as they are where intervals are kept.
-KEPT_TIMES = frozenset("StudyTime SeriesTime AcquisitionTime ContentTime".split())
+KEPT_TIMES = frozenset(["StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime"])
 KEPT_DATES = {"StudyDate": 0, "SeriesDate": 1, "AcquisitionDate": 1, "ContentDate": 2}  # days after Monday
 
 
@@ -80,7 +81,9 @@ def profile_table() -> list[Attribute]:
     with open(TABLE, newline="", encoding="utf-8") as file:
         rows = csv.DictReader(line for line in file if not line.startswith("#"))
         return [
-            Attribute(int(row["tag"].replace("50xxxxxx", "50000010").replace("x", "0"), 16), row["keyword"], row["vr"], row["basic"])
+            Attribute(
+                int(row["tag"].replace("50xxxxxx", "50000010").replace("x", "0"), 16), row["keyword"], row["vr"], row["basic"]
+            )
             for row in rows
         ]
 
@@ -175,7 +178,9 @@ class Planter:
             return f"{self.date(where)}{chance.randrange(10, 24)}{chance.randrange(10, 60)}{chance.randrange(10, 60)}"
         if vr == "TM":
             # 1e-6 s: so exact a time is nobody else's
-            text = f"{chance.randrange(10, 24)}{chance.randrange(10, 60)}{chance.randrange(10, 60)}.{chance.randrange(10**5, 10**6)}"
+            text = (
+                f"{chance.randrange(10, 24)}{chance.randrange(10, 60)}{chance.randrange(10, 60)}.{chance.randrange(10**5, 10**6)}"
+            )
             self.made.numbers[text] = where
             return text
         if vr in ("DS", "IS"):
@@ -263,7 +268,9 @@ class Planter:
             for number, item in enumerate(list(element.value)[:3]):
                 inner = f"{place} > {element.keyword or element.tag}"
                 self.everywhere(item, inner, few=few)
-                chosen = [self.chance.choice(TABLE_ROWS) for _ in range(few)] + [self.chance.choice(OTHER_TEXT) for _ in range(few)]
+                chosen = [self.chance.choice(TABLE_ROWS) for _ in range(few)] + [
+                    self.chance.choice(OTHER_TEXT) for _ in range(few)
+                ]
                 self.fill(item, inner, [*_SAYING, *chosen])
                 if number == 0 and "CodeMeaning" in item and self.chance.random() < 0.5:
                     item.CodeMeaning = self.word(f"{inner} CodeMeaning")
@@ -283,7 +290,12 @@ class Planter:
         middle.add_new(0x0040A730, "SQ", Sequence([deepest]))
         outer.add_new(0x00081140, "SQ", Sequence([middle]))
         outer.add_new(0x00081155, "UI", self.uid(f"{place} nested ReferencedSOPInstanceUID"))
-        for tag in (0x00081032, 0x00321064, 0x00400275, 0x00089215):  # ProcedureCode, RequestedProcedureCode, RequestAttributes, Derivation
+        for tag in (
+            0x00081032,
+            0x00321064,
+            0x00400275,
+            0x00089215,
+        ):  # ProcedureCode, RequestedProcedureCode, RequestAttributes, Derivation
             dataset.add_new(tag, "SQ", Sequence([outer]))
         self.fill(dataset, place, self.some(rows))
         self.fill(dataset, place, self.chance.sample(OTHER_TEXT, int(250 * self.share)))
@@ -301,7 +313,11 @@ class Planter:
         dataset.preamble = text.ljust(128, b"\0")
 
 
-_SAYING = [row for row in TABLE_ROWS if row.keyword in ("PatientName", "PatientID", "PatientBirthDate", "InstitutionName", "OperatorsName")]
+_SAYING = [
+    row
+    for row in TABLE_ROWS
+    if row.keyword in ("PatientName", "PatientID", "PatientBirthDate", "InstitutionName", "OperatorsName")
+]
 
 
 def _base36(number: int) -> str:
@@ -393,7 +409,9 @@ class Maker:
     def _classic(self, kind: str) -> None:
         series = self.plant.uid(f"{kind} SeriesInstanceUID")
         for z in range(SLICES):
-            ds = self._new(kind, series, InstanceNumber=z + 1, ImageType=["ORIGINAL", "PRIMARY", "AXIAL"], FrameOfReferenceUID=self.frame)
+            ds = self._new(
+                kind, series, InstanceNumber=z + 1, ImageType=["ORIGINAL", "PRIMARY", "AXIAL"], FrameOfReferenceUID=self.frame
+            )
             self._grid(ds, z)
             self._pixels(ds, self.voxels[z])
             ds.PositionReferenceIndicator = self.plant.word(f"{kind} PositionReferenceIndicator")
@@ -434,7 +452,11 @@ class Maker:
         shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([orientation])
         if "MR" not in kind:
             shared.PixelValueTransformationSequence = Sequence([value])
-        setattr(shared, {"CT": "CTImageFrameTypeSequence", "MR": "MRImageFrameTypeSequence", "PT": "PETFrameTypeSequence"}[ds.Modality], Sequence([kinds]))
+        setattr(
+            shared,
+            {"CT": "CTImageFrameTypeSequence", "MR": "MRImageFrameTypeSequence", "PT": "PETFrameTypeSequence"}[ds.Modality],
+            Sequence([kinds]),
+        )
         frames = []
         for z in range(SLICES):
             frame, content, position = Dataset(), Dataset(), Dataset()
@@ -472,12 +494,19 @@ class Maker:
         rois, drawn, observed = [], [], []
         for number, name in enumerate(("GTVp", f"Tumour {self.plant.word('ROIName')}"), start=1):
             roi, contours, one = Dataset(), Dataset(), Dataset()
-            roi.ROINumber, roi.ROIName, roi.ReferencedFrameOfReferenceUID, roi.ROIGenerationAlgorithm = number, name, self.frame, ""
+            roi.ROINumber, roi.ROIName, roi.ReferencedFrameOfReferenceUID, roi.ROIGenerationAlgorithm = (
+                number,
+                name,
+                self.frame,
+                "",
+            )
             contours.ReferencedROINumber, contours.ROIDisplayColor = number, [255, 0, 0]
             found = []
             for z in (1, 2):
                 contour = Dataset()
-                corners = [(-10.0 + 1.5 * (x - 0.5), -12.5 + 2.0 * (y - 0.5), 5.0 + 3 * z) for x, y in ((4, 3), (9, 3), (9, 8), (4, 8))]
+                corners = [
+                    (-10.0 + 1.5 * (x - 0.5), -12.5 + 2.0 * (y - 0.5), 5.0 + 3 * z) for x, y in ((4, 3), (9, 3), (9, 8), (4, 8))
+                ]
                 contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", 4
                 contour.ContourData = [f"{value:g}" for corner in corners for value in corner]
                 if images:
@@ -489,7 +518,11 @@ class Maker:
             rois.append(roi)
             drawn.append(contours)
             observed.append(one)
-        ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = Sequence(rois), Sequence(drawn), Sequence(observed)
+        ds.StructureSetROISequence, ds.ROIContourSequence, ds.RTROIObservationsSequence = (
+            Sequence(rois),
+            Sequence(drawn),
+            Sequence(observed),
+        )
         return ds
 
     def _seg(self, kind: str) -> FileDataset:
@@ -526,7 +559,9 @@ class Maker:
             position.ImagePositionPatient = [-10.0, -12.5, 5.0 + 3 * z]
             if images:
                 source = _refers(images[z])
-                source.PurposeOfReferenceCodeSequence = Sequence([_code("121322", "DCM", "Source image for image processing operation")])
+                source.PurposeOfReferenceCodeSequence = Sequence(
+                    [_code("121322", "DCM", "Source image for image processing operation")]
+                )
                 derivation.SourceImageSequence = Sequence([source])
                 derivation.DerivationCodeSequence = Sequence([_code("113076", "DCM", "Segmentation")])
                 frame.DerivationImageSequence = Sequence([derivation])
@@ -574,7 +609,11 @@ class Maker:
         if kind == "Secondary Capture":
             ds.ConversionType = "WSD"
         if kind == "DX":
-            ds.PresentationIntentType, ds.PixelIntensityRelationship, ds.PixelIntensityRelationshipSign = "FOR PRESENTATION", "LIN", 1
+            ds.PresentationIntentType, ds.PixelIntensityRelationship, ds.PixelIntensityRelationshipSign = (
+                "FOR PRESENTATION",
+                "LIN",
+                1,
+            )
         return ds
 
     def _dose(self, kind: str) -> FileDataset:
@@ -587,7 +626,12 @@ class Maker:
         return ds
 
     def _pdf(self, kind: str) -> FileDataset:
-        ds = self._new(kind, self.plant.uid("PDF SeriesInstanceUID"), DocumentTitle=self.plant.word("DocumentTitle"), BurnedInAnnotation="YES")
+        ds = self._new(
+            kind,
+            self.plant.uid("PDF SeriesInstanceUID"),
+            DocumentTitle=self.plant.word("DocumentTitle"),
+            BurnedInAnnotation="YES",
+        )
         content = f"%PDF-1.4 letter about {self.plant.word('EncapsulatedDocument')}".encode()
         ds.EncapsulatedDocument = content + b" " * (len(content) % 2)
         ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
@@ -597,7 +641,11 @@ class Maker:
         ds = self._new(kind, self.plant.uid("SR SeriesInstanceUID"), ValueType="CONTAINER", ContinuityOfContent="SEPARATE")
         ds.ConceptNameCodeSequence = Sequence([_code("18748-4", "LN", "Diagnostic imaging report")])
         text, person = Dataset(), Dataset()
-        text.RelationshipType, text.ValueType, text.TextValue = "CONTAINS", "TEXT", f"the patient {self.plant.word('TextValue')} has"
+        text.RelationshipType, text.ValueType, text.TextValue = (
+            "CONTAINS",
+            "TEXT",
+            f"the patient {self.plant.word('TextValue')} has",
+        )
         person.RelationshipType, person.ValueType, person.PersonName = "CONTAINS", "PNAME", self.plant.word("PersonName")
         for item in (text, person):
             item.ConceptNameCodeSequence = Sequence([_code("121071", "DCM", "Finding")])
@@ -623,7 +671,11 @@ class Maker:
             plant.fill(ds, kind, plant.chance.sample(TABLE_ROWS[:-4], 60))
             plant.private(ds, kind)
         self.written += 1
-        path = self.place / MODALITY.get(kind, kind) / f"{plant.word('file name')}_{self.written}{'.dcm' if self.written % 2 else ''}"
+        path = (
+            self.place
+            / MODALITY.get(kind, kind)
+            / f"{plant.word('file name')}_{self.written}{'.dcm' if self.written % 2 else ''}"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         ds.save_as(path, enforce_file_format=True)
         plant.made.files[path] = kind
@@ -649,7 +701,9 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def export(folder: Path, seed: int, *, kinds: tuple[str, ...] = tuple(CLASSES), clean: bool = False, share: float = 1.0) -> Planted:
+def export(
+    folder: Path, seed: int, *, kinds: tuple[str, ...] = tuple(CLASSES), clean: bool = False, share: float = 1.0
+) -> Planted:
     """One patient's objects under ``folder``, with canaries; the same seed gives the same files. share : of the profile's table
     that goes into each object and into each object's third level, drawn anew for each."""
     # A hospital's values need not be valid either; and checking each would take half of the time.

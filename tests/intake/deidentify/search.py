@@ -80,14 +80,23 @@ def unpacked(data: bytes, name: str, depth: int = _DEPTH) -> Iterator[tuple[str,
         inner.append((f"{name}!xz", _tried(lambda: lzma.decompress(data))))
     elif data[257:262] == b"ustar":
         with tarfile.open(fileobj=io.BytesIO(data)) as packed:
-            inner += [(f"{name}!{one.name}", one.name.encode() + (packed.extractfile(one).read() if one.isfile() else b"")) for one in packed]
+            inner += [
+                (f"{name}!{one.name}", one.name.encode() + (packed.extractfile(one).read() if one.isfile() else b""))
+                for one in packed
+            ]
     elif data[:8] == _PNG:
         inner += [(f"{name}!{kind}", content) for kind, content in _png(data)]
     elif data[:4] == b"PAR1":
         import pyarrow.parquet as parquet
 
         table = parquet.read_table(io.BytesIO(data))
-        text = "\n".join([str(table.schema.metadata), *table.schema.names, *(str(cell) for column in table.columns for cell in column.to_pylist())])
+        text = "\n".join(
+            [
+                str(table.schema.metadata),
+                *table.schema.names,
+                *(str(cell) for column in table.columns for cell in column.to_pylist()),
+            ]
+        )
         inner.append((f"{name}!parquet", text.encode("utf-8", "surrogatepass")))
     elif data[128:132] == b"DICM" or name.endswith(".dcm"):
         inner += [(f"{name}!deflated", content) for content in _deflated(data)]

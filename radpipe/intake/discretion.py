@@ -1,0 +1,91 @@
+"""What may be seen of an export that was not de-identified: pseudonyms in place of ids, and of texts those on the list of words.
+
+Everything here gives the same answer for the same value (a keyed hash), so that files that belong together still do, and nothing
+that it gives tells the value to who has no key.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import PurePosixPath
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from radpipe.intake.deidentify.identity import Secret
+from radpipe.intake.deidentify.words import Words
+
+_MEASURED = {"DS", "IS", "FD", "FL", "US", "SS", "UL", "SL", "UV", "SV"}
+_MOMENT = {"DA": re.compile(r"\d{8}"), "TM": re.compile(r"[\d.:]{2,16}"), "DT": re.compile(r"\d{4}[\d.+-]{0,22}")}
+_SHORT = 7  # signs of a number that may tell frames apart in words: an echo time, not a moment
+_ENDINGS = re.compile(
+    r"(\.(dcm|dicom|ima|nii|nrrd|nhdr|mha|mhd|raw|seg|csv|tsv|xlsx|txt|pdf|xml|json|html|jpg|png|zip|gz|exe|inf))+", re.IGNORECASE
+)
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Discretion:
+    """words : texts that may be seen."""
+
+    secret: Secret
+    words: Words = field(default_factory=Words)
+
+    def patient(self, original: str) -> str:
+        """'' for the empty id: who has none is known by the study."""
+        return self.secret.pseudonym(original.strip()) if original.strip() else ""
+
+    def uid(self, original: str) -> str:
+        return self.secret.uid(original)
+
+    def text(self, original: str) -> str:
+        """As it is where all its words are on the list; else a word that tells it from other texts."""
+        plain = " ".join(original.split())
+        return plain if self.words.allows(plain) or (plain.isdigit() and len(plain) <= 3) else self._other(plain)
+
+    def path(self, relative: str) -> str:
+        """A path within the export: the parts of it that are on the list, and known endings."""
+        return "/".join(self._part(part) for part in PurePosixPath(relative).parts)
+
+    def value(self, keyword: str, value: str) -> str:
+        """In place of the value of an element (radpipe.io.dicom.headers.Show)."""
+        if keyword == "PatientID":
+            return self.patient(value)
+        vr = _vr(keyword)
+        if vr == "UI":
+            return self.uid(value)
+        if vr in _MEASURED:
+            return value if _is_number(value) else self._other(value)
+        if vr in _MOMENT:
+            return value if _MOMENT[vr].fullmatch(value) else self._other(value)
+        return self.text(value)
+
+    def mark(self, keyword: str, value: str) -> str:
+        """Of what tells frames apart: short numbers and known words."""
+        if _vr(keyword) in _MOMENT or (_vr(keyword) in _MEASURED and any(len(one) > _SHORT for one in value.split("\\"))):
+            return self._other(value)
+        return value
+
+    def _part(self, part: str) -> str:
+        found = _ENDINGS.search(part)
+        ending = found.group() if found and found.end() == len(part) else ""
+        stem = part[: len(part) - len(ending)]
+        return (stem if self.words.allows(stem) else self._other(stem)) + ending.lower()
+
+    def _other(self, text: str) -> str:
+        return "x" + self.secret.hex("text", text)[:_DIGITS] if text else ""
+
+
+@cache
+def _vr(keyword: str) -> str:
+    tag = tag_for_keyword(keyword)
+    return dictionary_VR(tag) if tag is not None else "UN"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
