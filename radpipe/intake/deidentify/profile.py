@@ -15,7 +15,7 @@ CHARACTERISTICS, DATES, DEVICE, PRIVATE = "patient-characteristics", "modified-d
 OPTIONS = (CHARACTERISTICS, DATES, DEVICE, PRIVATE)
 """Of the standard, which a user can choose: what is retained."""
 
-DROP, EMPTY = "drop", "empty"
+DROP, EMPTY, SOME = "drop", "empty", "some"
 _NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"}
 _BY_VR = {"UI": "uid", "DA": "date", "TM": "time", "DT": "moment", "CS": "term", "AT": "tag", "SQ": "items", "AS": "age"}
 KINDS = {
@@ -41,8 +41,8 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """kind : of KINDS. need : the option without which it goes. missing : what is written for a value that goes: drop, empty, or a
-    text. items : the table of a sequence's items."""
+    """kind : of KINDS. need : the option without which it goes. missing : what is written for a value that goes: drop, empty, some (of
+    several values those that may stay), code, or a text. items : the table of a sequence's items."""
 
     kind: str
     why: str
@@ -219,7 +219,7 @@ TRACER = sequence(
 PET_ACQUISITION = (
     TRACER
     | keep(_SCALE, "Units SUVType DecayCorrection DecayCorrected DecayFactor DoseCalibrationFactor CountsSource SeriesType")
-    | keep(_SCALE, "CorrectedImage", missing=EMPTY)
+    | keep(_SCALE, "CorrectedImage", missing=SOME)
     | keep(_WHEN, "DecayCorrectionDateTime")
     | keep(
         _HOW,
@@ -250,9 +250,9 @@ _REAL = sequence(
     keep(_SCALE, "LUTExplanation", missing="UNKNOWN"),
     coded("MeasurementUnitsCodeSequence", _SCALE),
 )  # fmt: skip
-_FRAME_TYPE = keep(
+_FRAME_TYPE = keep(_HOW, "FrameType", missing="OTHER") | keep(
     _HOW,
-    "FrameType PixelPresentation VolumetricProperties VolumeBasedCalculationTechnique ComplexImageComponent AcquisitionContrast",
+    "PixelPresentation VolumetricProperties VolumeBasedCalculationTechnique ComplexImageComponent AcquisitionContrast",
 )
 GROUPS = (
     sequence(_PLACE, "PixelMeasuresSequence", keep(_PLACE, "PixelSpacing SliceThickness SpacingBetweenSlices"))

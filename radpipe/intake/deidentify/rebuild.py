@@ -23,7 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, UID_dictionary
 from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from radpipe.intake.deidentify import codes, dates, profile
-from radpipe.intake.deidentify.profile import CHARACTERISTICS, DATES, DEVICE, DROP, EMPTY, PRIVATE, Rule, Table
+from radpipe.intake.deidentify.profile import CHARACTERISTICS, DATES, DEVICE, DROP, EMPTY, PRIVATE, SOME, Rule, Table
 from radpipe.intake.deidentify.words import Words
 
 IMPLEMENTATION = "2.25.260312340731205340918620415973481902731"
@@ -170,7 +170,7 @@ class _Work:
             return None
         if rule.kind == "code" and rule.missing == "code":
             return "SQ", Items([_code(*codes.UNSPECIFIC)])
-        if rule.missing == EMPTY:
+        if rule.missing in (EMPTY, SOME):
             return vr, (Items([]) if vr == "SQ" else "")
         return vr, rule.missing
 
@@ -218,7 +218,10 @@ class _Work:
         if not wrong:
             return vr, parts
         self.replaced += [(_name(tag), part) for part in wrong]
-        if rule.missing in (DROP, EMPTY) or len(wrong) == len(parts) == 1:
+        if rule.missing == SOME and len(wrong) < len(parts):
+            self.removed[_name(tag)] += 1
+            return vr, [part for part in parts if part not in wrong]
+        if rule.missing in (DROP, EMPTY, SOME) or len(wrong) == len(parts) == 1:
             return None
         self.removed[_name(tag)] += 1
         return vr, [rule.missing if part in wrong else part for part in parts]

@@ -48,7 +48,7 @@ def by_header(dataset: Dataset) -> str:
     kinds = {part for value in _plain(dataset, "ImageType").upper().split("\\")[2:] for part in re.split(r"[^A-Z0-9]+", value)}
     if kinds & _SCREENS:
         return "its ImageType says that it shows a screen or a report."
-    if "ConversionType" in dataset:
+    if _plain(dataset, "ConversionType"):
         return "it was made from a screen, a film or a document (ConversionType)."
     if _plain(dataset, "SamplesPerPixel") not in ("", "1") or "PALETTE" in _plain(dataset, "PhotometricInterpretation").upper():
         return "it is a colour picture."

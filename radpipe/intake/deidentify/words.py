@@ -44,41 +44,43 @@ _DRAWN = """
 gtv gtvp gtvn gtvt gtvs gtvpet gtvct gtvmr ctv ctvp ctvn ptv ptvp ptvn itv igtv icv btv mtv roi voi oar oars prv avoid
 avoidance bolus boost bulk contour contours couch couchsurface couchinterior cropped dose edema edematous oedema envelope exp
 expanded expansion external fat fiducial fused fusion high low hypoxia interior internal intern isodose lesion lesions
-lymphnode lymphnodes margin marker markers mass met metastasis metastases metastatic minus mask masks met muscle necrosis
-necrotic neoplasm node normal nodule nodules opti organ outline pathologic pathological planning plus primary primarius plan
-pre post recurrence recurrent reference region residual resection resected ring risk seg segment segmentation segmentations
-segmented shell structure structures sub surface surgical suv target tgt total tumourbed tumorbed bed union uninvolved
-involved volume vol edit final initial auto automatic manual semiautomatic semiauto draft copy new old baseline followup prior
-skin subtract sum merged label labels background foreground object enhancing nonenhancing enhancement core lymphoma carcinoma
-sarcoma glioma glioblastoma meningioma adenoma melanoma cyst abscess thrombus calcification hemorrhage haemorrhage gtvprimary
-gtvnodal tv tvp tvn ring hot cold spot control phantom water test
+lymphnode lymphnodes margin marker markers mass met metastasis metastases metastatic minus mask masks muscle necrosis necrotic
+neoplasm node normal nodule nodules opti organ outline pathologic pathological planning plus primary primarius plan pre post
+recurrence recurrent reference region residual resection resected ring risk seg segment segmentation segmentations segmented
+shell structure structures sub surface surgical suv target tgt total tumourbed tumorbed bed union uninvolved involved volume
+vol edit final initial auto automatic manual semiautomatic semiauto draft copy new old baseline followup prior skin subtract
+sum merged label labels background foreground object enhancing nonenhancing enhancement core lymphoma carcinoma sarcoma glioma
+glioblastoma meningioma adenoma melanoma cyst abscess thrombus calcification hemorrhage haemorrhage gtvprimary gtvnodal tv tvp
+tvn hot cold spot control phantom water test
 """
 _IMAGING = """
-ct pet mr mri mra pt spect nm ac nac attenuation corrected correction uncorrected nonattenuation fdg fdgpet wb half full low
-dose ldct hrct cta cect ncct cbct contrast noncontrast without with native enhanced unenhanced pre post arterial venous portal
-delayed late early phase phases dynamic static gated ungated respiratory cardiac breath breathhold hold inspiration expiration
-free breathing cor sag ax axial coronal sagittal oblique tra trans transversal transverse transaxial recon reconstruction
-reconstructed reformat mpr mip average avg minip thin thick slice slices lung mediastinum bone brain soft tissue kernel sharp
-smooth standard detail edge std filter helical spiral sequence sequential topogram scout scan localizer localiser locator
-survey series study exam protocol image images volume emission transmission acquisition acquired original derived primary
-secondary processed resampled registered registration coregistered rigid deformable diffusion dwi adc trace flair stir tirm
-tse fse ffe gre spgr fspgr mprage mp rage vibe thrive lava dixon haste ssfse trufi fiesta bffe balanced epi ep se ge ir tof
-swi swan pdw pd fatsat fs sat saturation suppressed suppression spair spir inphase outphase opposed water fat only in out
-phase perfusion dce dsc gadolinium gd map maps parametric t1w t2w space cube vista blade propeller radial spoiled gradient
-echo spin turbo fast inversion recovery iterative osem psf ossm oseem lor ramla bp fbp uncorrected ctac mrac tofpet ultrahd
-truex bpblob blob vpfx vpfxs vpfxc vpfx qclear wbac gauss gaussian hann hanning butterworth shepp logan ramp allpass all pass
-none unknown other axis measured segmented converted decay random randoms scatter deadtime normalization normalisation prompts
-singles delayed sinogram convolution subtraction model based monte carlo head first supine prone decubitus feet
+software inc gmbh lab company corporation ltd version release syngo xa xb vb vd ve va manufacturer dark light blue green
+orange purple red yellow white black cyan magenta pink brown grey gray second first third orbital meatal line example phantom
+qiicr slicereditor editor ultra speed bowtie large fil filter st mi dual hispeed min views comp daily wo w morphologically
+altered frame position stack volume cta ct pet mr mri mra pt spect nm ac nac attenuation corrected correction uncorrected
+nonattenuation fdg fdgpet wb half full low dose ldct hrct cect ncct cbct contrast noncontrast without with native enhanced
+unenhanced pre post arterial venous portal delayed late early phase phases dynamic static gated ungated respiratory cardiac
+breath breathhold hold inspiration expiration free breathing cor sag ax axial coronal sagittal oblique tra trans transversal
+transverse transaxial recon reconstruction reconstructed reformat mpr mip average avg minip thin thick slice slices lung
+mediastinum bone brain soft tissue kernel sharp smooth standard detail edge std helical spiral sequence sequential topogram
+scout scan localizer localiser locator survey series study exam protocol image images emission transmission acquisition
+acquired original derived primary secondary processed resampled registered registration coregistered rigid deformable
+diffusion dwi adc trace flair stir tirm tse fse ffe gre spgr fspgr mprage mp rage vibe thrive lava dixon haste ssfse trufi
+fiesta bffe balanced epi ep se ge ir tof swi swan pdw pd fatsat fs sat saturation suppressed suppression spair spir inphase
+outphase opposed water fat only in out perfusion dce dsc gadolinium gd map maps parametric t1w t2w space cube vista blade
+propeller radial spoiled gradient echo spin turbo fast inversion recovery iterative osem psf ossm oseem lor ramla bp fbp ctac
+mrac tofpet ultrahd truex bpblob blob vpfx vpfxs vpfxc qclear wbac gauss gaussian hann hanning butterworth shepp logan ramp
+allpass all pass none unknown other axis measured segmented converted decay random randoms scatter deadtime normalization
+normalisation prompts singles sinogram convolution subtraction model based monte carlo head supine prone decubitus feet
 fluorodeoxyglucose fluoro deoxyglucose glucose fluorothymidine flt fmiso fluoromisonidazole choline psma dotatate dotatoc fet
 fdopa fluoride sodium ga f c n fluorine gallium carbon copper zirconium iodine technetium isotope tracer solution nacl saline
 intravenous oral iv po omnipaque iopamidol iohexol ultravist visipaque isovue iomeron imeron iodinated ioversol optiray
-gadovist magnevist dotarem multihance prohance gadavist siemens healthineers healthcare ge medical systems system philips
-toshiba canon hitachi fujifilm uih united imaging shimadzu elekta varian cti cps mediso esaote biograph somatom definition
-force drive edge sensation emotion discovery lightspeed optima revolution brightspeed gemini ingenuity vereos brilliance iqon
-big bore aquilion one prime avanto aera skyra verio prisma vida trio espree symphony magnetom mmr signa explorer ingenia
-achieva intera panorama allegro ecat exact hr mct vision horizon truepoint truev advance hispeed prospeed explore elite
-advantage sigmacare pinnacle eclipse raystation monaco velocity mim slicer plastimatch highdicom dcmqi pydicom radpipe nnunet
-totalsegmentator itk snap
+gadovist magnevist dotarem multihance prohance gadavist siemens healthineers healthcare medical systems system philips toshiba
+canon hitachi fujifilm uih united imaging shimadzu elekta varian cti cps mediso esaote biograph somatom definition force drive
+sensation emotion discovery lightspeed optima revolution brightspeed gemini ingenuity vereos brilliance iqon big bore aquilion
+one prime avanto aera skyra verio prisma vida trio espree symphony magnetom mmr signa explorer ingenia achieva intera panorama
+allegro ecat exact hr mct vision horizon truepoint truev advance prospeed explore elite advantage sigmacare pinnacle eclipse
+raystation monaco velocity mim slicer plastimatch highdicom dcmqi pydicom radpipe nnunet totalsegmentator itk snap
 """
 _TERMS = """
 original derived primary secondary axial localizer other mixed reformatted resampled mpr mip min max mean max_ip volume none
@@ -87,19 +89,20 @@ perfusion tof spectroscopy ct pt mr rtstruct seg reg rtdose rtplan ot monochrome
 color linear linear_exact sigmoid yes no hfs hfp ffs ffp hfdr hfdl ffdr ffdl l r a p h f u b lps ras hu us od mghml bqml cnts
 gml gray cm2ml pcnt umlg mlg propcnts propcpm umlming mlming mlminml cps suv bw lbm bsa lbmjames lbmjanma ibw emission
 transmission static dynamic gated whole body image planar norm dtim attn radl scat decy mot pmot clnd rand ranbow dcal start
-admin none nonuniform geom singles dlyd proc cylindrical ring multiple planar stationary step shoot continuous rectangular
-round hexagonal closed_planar open_planar point open_nonplanar closedplanar_xor binary fractional labelmap probability
-occupancy automatic semiautomatic manual undefined gtv ctv ptv organ external avoidance support fixation isocenter marker
-registration treated_volume irrad_volume bolus brachy_channel brachy_accessory brachy_src_app brachy_chnl_shld contrast_agent
-cavity control dose_region dose_measurement treated rigid rigid_scale affine approved unapproved rejected sequenced
-constant_angle stationary free spiral sk mtc ss trss sp mp osp pfg cg ppg fc pfpi pfpp sat sp_sat ft ew ee cd 2d 3d row col cw
-cc body head physical effective error plan multi_plan fraction beam brachy fraction_session beam_session brachy_session
-control_point record directional bmatrix isotropic t1 t2 t2_star proton_density flow_encoded fluid_attenuated tagging
-temporal_position temporal multi_echo fmri stir susceptibility velocity water fat sampled distorted undefined iso_2022 product
-conventional echo_planar spin_echo gradient segmented_k_space standard short long iso_10918_1 iso_14495_1 iso_15444_1
-iso_15444_2 adc parallel fan cone fov volumetric true warped multiplication decay user model recon acq acquisition mosaic nd
-norm dis2d dis3d fil fm4 vpfx csa csamanipulated csaparallel csaimage spi ct_som5 ct_som7 som5 water_ip water_op t1 t1w t2 t2w
-t2star f18 ga68 c11 n13 o15 cu64 zr89 i124 tc99m fl18 18f 68ga 11c prescan legacy_converted converted monochrome
+admin nonuniform geom singles dlyd proc cylindrical ring multiple stationary step shoot continuous rectangular round hexagonal
+closed_planar open_planar point open_nonplanar closedplanar_xor binary fractional labelmap probability occupancy automatic
+semiautomatic manual undefined gtv ctv ptv organ external avoidance support fixation isocenter marker registration
+treated_volume irrad_volume bolus brachy_channel brachy_accessory brachy_src_app brachy_chnl_shld contrast_agent cavity
+control dose_region dose_measurement treated rigid rigid_scale affine approved unapproved rejected sequenced constant_angle
+free spiral sk mtc ss trss sp mp osp pfg cg ppg fc pfpi pfpp sat sp_sat ft ew ee cd 2d 3d row col cw cc head physical
+effective error plan multi_plan fraction beam brachy fraction_session beam_session brachy_session control_point record
+directional bmatrix isotropic t1 t2 t2_star proton_density flow_encoded fluid_attenuated tagging temporal_position temporal
+multi_echo fmri stir susceptibility velocity water fat sampled distorted iso_2022 product conventional echo_planar spin_echo
+gradient segmented_k_space standard short long iso_10918_1 iso_14495_1 iso_15444_1 iso_15444_2 adc parallel fan cone fov
+volumetric true warped multiplication decay user model recon acq acquisition mosaic nd dis2d dis3d fil fm4 vpfx csa
+csamanipulated csaparallel csaimage spi ct_som5 ct_som7 som5 water_ip water_op motn cln slsens ran add time manu sing helical
+mode research iec fda mhra riesz om sn qa b0 b1000 t1w t2w t2star f18 ga68 c11 n13 o15 cu64 zr89 i124 tc99m fl18 18f 68ga 11c
+prescan legacy_converted converted monochrome
 """
 
 
@@ -136,6 +139,8 @@ class Words:
             return True
         if not plain.isprintable():
             return False
+        if plain.isdecimal() and len(plain) < _DIGITS:
+            return True
         words, digits, single = 0, 0, 0
         for token in _TOKEN.findall(plain):
             if self._word(token) and len(token) > 1:  # T1w, GTVp
