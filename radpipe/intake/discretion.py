@@ -23,6 +23,18 @@ _ENDINGS = re.compile(
     r"(\.(dcm|dicom|ima|nii|nrrd|nhdr|mha|mhd|raw|seg|csv|tsv|xlsx|txt|pdf|xml|json|html|jpg|png|zip|gz|exe|inf))+", re.IGNORECASE
 )
 _DIGITS = 12
+_OF_FILES = """
+archive autorun backup bad big broken case case cd compressed copies copy corrupt corrupted cut damaged data deep desktop dicom dicomdir dir directory
+disk disc doc docs dose empty example export extra far file files folder foreign garbage good image images img import in index info input
+invalid junk large license link links list local localizer misc missing mixed nested new nan noise not note notes odd of old other out output pat
+patient patients pdf pic picture pictures pixel pixels plain planted png preamble private random raw readme report reports rs rss rtss sample
+screenshot secondary capture small store strange study studies sub table temp test tests text thumbs tiny tmp trailing truncated two txt
+unknown unsupported valid viewer volumes weird whole without wrong zero zip
+"""
+_FILE_WORDS = frozenset(_OF_FILES.split())
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
+_FEW = 3  # digits of a number in a name, without its leading zeros: more could be an id or a date
+_CODE = 2  # letters that are no name
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,18 @@ class Discretion:
         found = _ENDINGS.search(part)
         ending = found.group() if found and found.end() == len(part) else ""
         stem = part[: len(part) - len(ending)]
-        return (stem if self.words.allows(stem) else self._other(stem)) + ending.lower()
+        return (stem if self._tells_nothing(stem) else self._other(stem)) + ending.lower()
+
+    def _tells_nothing(self, stem: str) -> bool:
+        """Whether the name of a file or folder is of words that files have, of codes and short numbers: P1, slice_012, rtss-copy."""
+        if self.words.allows(stem):
+            return True
+        pieces = _PIECE.findall(stem)
+        words = [piece for piece in pieces if not piece.isdigit()]
+        short = all(len(word) <= _CODE or word.casefold() in _FILE_WORDS or self.words.allows(word) for word in words)
+        few = sum(len(piece.lstrip("0")) for piece in pieces if piece.isdigit()) <= _FEW
+        codes = sum(len(word) <= _CODE for word in words)
+        return bool(pieces) and stem.isascii() and short and few and codes <= 1
 
     def _other(self, text: str) -> str:
         return "x" + self.secret.hex("text", text)[:_DIGITS] if text else ""

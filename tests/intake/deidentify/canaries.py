@@ -24,9 +24,9 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 MARK = "QJ7XV"  # in every canary that is text
 ROOT = "1.3.12.2.1107.5.99"  # of every UID of an instance: of a scanner's vendor, as in life
-NUMBER = "1491"  # what every canary that is a number begins with
+NUMBER = "149"  # what every canary that is a number begins with
 TABLE = Path(__file__).with_name("ps315_table_e1_1.csv")
-MONDAY = datetime.date(1931, 3, 2)  # the week of the dates that may be shifted; canaries are of other weekdays
+MONDAY = datetime.date(1940, 6, 3)  # the week of the dates that intervals are measured by
 WEIGHT_KG, DOSE_BQ, HALF_LIFE_S = 71.5, 351e6, 6586.2
 
 IMAGE = "1.2.840.10008.5.1.4.1.1."
@@ -146,16 +146,16 @@ class Planter:
         return text
 
     def date(self, where: str) -> str:
-        """A day of 1900 to 1949 that is a Friday, Saturday or Sunday."""
+        """A day of 1940, but of that week: dates are moved by a year or more, so that what is moved never falls on a canary."""
         while True:
-            day = datetime.date(1900, 1, 1) + datetime.timedelta(days=self.chance.randrange(18000))
-            if day.weekday() >= 4:
+            day = datetime.date(1940, 1, 1) + datetime.timedelta(days=self.chance.randrange(360))
+            if not 0 <= (day - MONDAY).days < 7:
                 self.made.dates.setdefault(day.isoformat(), where)
                 return day.strftime("%Y%m%d")
 
     def number(self, where: str) -> str:
         self.count += 1
-        text = f"{NUMBER}{self.seed % 100:02d}{self.count:04d}"[:10]
+        text = f"{NUMBER}{self.seed % 10}{self.count:06d}"  # an IS goes to 2147483647
         self.made.numbers[text] = where
         return text
 

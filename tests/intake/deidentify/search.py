@@ -116,6 +116,10 @@ def _tried(unpack) -> bytes:
         return b""
 
 
+def _inflated(data: bytes, bits: int = zlib.MAX_WBITS) -> bytes:
+    return _tried(lambda: zlib.decompressobj(bits).decompress(data))
+
+
 def _png(data: bytes) -> Iterator[tuple[str, bytes]]:
     at = 8
     while at + 8 <= len(data):
@@ -123,9 +127,9 @@ def _png(data: bytes) -> Iterator[tuple[str, bytes]]:
         kind, content = data[at + 4 : at + 8].decode("latin-1"), data[at + 8 : at + 8 + length]
         if kind in ("zTXt", "iTXt", "iCCP"):
             for cut in (content.find(b"\0") + 2, content.rfind(b"\0") + 1):
-                yield kind, _tried(lambda cut=cut: zlib.decompress(content[cut:]))
+                yield kind, _inflated(content[cut:])
         elif kind == "IDAT":
-            yield kind, _tried(lambda: zlib.decompressobj().decompress(content))
+            yield kind, _inflated(content)
         at += 12 + length
 
 
@@ -136,7 +140,7 @@ def _deflated(data: bytes) -> Iterator[bytes]:
             short = data[at + 4 : at + 6] not in (b"OB", b"UN", b"SQ", b"UT", b"OW")
             length = int.from_bytes(data[at + 6 : at + 8] if short else data[at + 8 : at + 12], "little")
             at += (8 if short else 12) + length
-        yield _tried(lambda: zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[at:]))
+        yield _inflated(data[at:], -zlib.MAX_WBITS)
 
 
 def _embedded(data: bytes) -> Iterator[bytes]:
@@ -167,7 +171,7 @@ def _in_text(data: bytes, planted: Planted) -> Iterable[tuple[str, str]]:
             text = hit.group().decode()
             if len(text) >= 9 and text in planted.numbers:
                 yield text, planted.numbers[text]
-            elif NUMBER in text and len(text) < 20:
+            elif text.startswith(NUMBER) and len(text) < 20:
                 whole = text.partition(".")[0]
                 if whole in planted.numbers:
                     yield whole, planted.numbers[whole]
