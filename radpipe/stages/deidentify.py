@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,16 +201,21 @@ class _Deidentify:
     def _patients(self) -> None:
         """Whose file each is. One id in a study, one issuer of an id."""
         studies: dict[str, set[str]] = defaultdict(set)
-        issuers: dict[str, set[str]] = defaultdict(set)
+        issuers: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))  # of an id, in each of its studies
         born: dict[str, set[str]] = defaultdict(set)
         for item in self.open():
             found = item.facts
             item.patient = found["patient"] or unnamed_patient(found["study"], found["frame"], found["series"], found["sop"])
             if found["study"]:
                 studies[found["study"]].add(found["patient"])
-            for known, name in ((issuers, "issuer"), (born, "born")):
-                if found["patient"] and found[name]:
-                    known[found["patient"]].add(found[name])
+            if found["patient"] and found["issuer"]:
+                issuers[found["patient"]][found["study"]].add(found["issuer"])
+            if found["patient"] and found["born"]:
+                born[found["patient"]].add(found["born"])
+        # Files of one study are one patient's, whoever wrote what into them; two studies that share no issuer may be two people's.
+        doubtful = {
+            patient for patient, of in issuers.items() if any(not one & other for one, other in combinations(of.values(), 2))
+        }
         for item in self.open():
             found = item.facts
             if len(studies.get(found["study"], ())) > 1:
@@ -217,7 +223,7 @@ class _Deidentify:
                     REFUSED, "patient-ids", "the files of its study bear different patient ids (or some none).",
                     "Find out whose it is and correct the others, or leave the study out.",
                 )  # fmt: skip
-            elif len(issuers.get(found["patient"], ())) > 1:
+            elif found["patient"] in doubtful:
                 item.end(
                     REFUSED, "issuers", "its patient id was given by two issuers, so it may be two patients.",
                     "De-identify the files of each hospital by themselves.",
