@@ -97,7 +97,7 @@ def close(done: Deidentified, out: Path, retain: tuple[str, ...], began: float) 
         items = [item for item in done.items if item.status == status]
         for item in items[:_SHOWN]:
             kind = f" ({item.facts['object_type']})" if item.facts.get("object_type") else ""
-            click.echo(f"radpipe: {status}: {item.relative}{kind}: {item.why} {item.hint}".rstrip(), err=True)
+            click.echo(f"radpipe: {status}: {item.shown}{kind}, item {item.number}: {item.why} {item.hint}".rstrip(), err=True)
         if len(items) > _SHOWN:
             click.echo(f"radpipe: ... and {len(items) - _SHOWN} more; {private / FILES} names all", err=True)
     if done.words:

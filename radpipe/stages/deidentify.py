@@ -28,6 +28,7 @@ from radpipe.errors import ConfigError, RunError
 from radpipe.intake.cases import unnamed_patient
 from radpipe.intake.deidentify import profile
 from radpipe.intake.deidentify.identity import Secret, assign
+from radpipe.intake.discretion import Discretion
 from radpipe.io.cells import unprotect
 from radpipe.io.dicom.scan import walk
 from radpipe.io.files import cannot_write, write_bytes
@@ -53,7 +54,11 @@ _TABLE_COLUMNS = ("patient_id", "pseudonym", "days", "key_check")
 
 @dataclass
 class Item:
-    """One file of the export. number : its name wherever a report may leave the hospital. facts : of its header."""
+    """One file of the export. number : its name wherever a report may leave the hospital. facts : of its header.
+
+    shown : its path for the terminal, whose lines may be kept: parts of it that may name somebody are replaced, and the table of
+    files in OUT.private has it as it is.
+    """
 
     relative: str
     path: Path
@@ -65,6 +70,7 @@ class Item:
     why: str = ""
     hint: str = ""
     target: str = ""
+    shown: str = ""
     row: dict[str, Any] = field(default_factory=dict)
 
     def end(self, status: str, what: str, why: str, hint: str = "") -> None:
@@ -165,7 +171,9 @@ class _Deidentify:
         # The order of paths may be that of names.
         for number, item in enumerate(sorted(self.items, key=lambda item: self.secret.hex("item", item.relative)), start=1):
             item.number = number
+        discretion = Discretion(self.secret)
         for item in self.items:
+            item.shown = discretion.path(item.relative)
             found = item.facts
             if found["what"]:
                 item.end(LEFT if found["what"] in _LEFT else REFUSED, found["what"], found["why"], found["hint"])
