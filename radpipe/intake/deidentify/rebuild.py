@@ -399,6 +399,19 @@ def _plain(source: Dataset, keyword: str) -> str:
     return "\\".join(_texts(source, Tag(tag)) or [])
 
 
+_ID = 1e6
+_LARGE = frozenset(
+    {
+        "RadionuclideTotalDose", "RadionuclideHalfLife", "FrameReferenceTime", "ActualFrameDuration", "FrameAcquisitionDuration",
+        "FrameTime", "RescaleSlope", "RescaleIntercept", "RealWorldValueSlope", "RealWorldValueIntercept",
+        "RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped", "DoubleFloatRealWorldValueFirstValueMapped",
+        "DoubleFloatRealWorldValueLastValueMapped", "PrimaryPromptsCountsAccumulated", "SecondaryCountsAccumulated", "TotalCounts",
+        "CountsAccumulated", "WindowCenter", "WindowWidth", "TriggerTime", "ContourData",
+    }
+)  # fmt: skip
+"""Elements whose numbers may be a million and more: doses in Bq, times in ms, scaled intensities."""
+
+
 def _numbers(source: Dataset, tag: BaseTag, vr: str, signed: bool) -> tuple[str, Any] | None:
     element = _element(source, tag)
     if element is None or element.VR == "SQ":
@@ -434,6 +447,8 @@ def _numbers(source: Dataset, tag: BaseTag, vr: str, signed: bool) -> tuple[str,
                 found.append(float(part))
             except (TypeError, ValueError):
                 return None
+    if keyword_for_tag(tag) not in _LARGE and any(part != "" and abs(float(part)) >= _ID for part in found):
+        return None  # no length, angle, time or current is so large; a telephone number or an id is
     # Read as text and written as text: not a digit of a coordinate changes.
     return (vr, found if len(found) > 1 else found[0]) if vr not in ("DS", "IS") else (vr, _as_written(vr, found))
 
