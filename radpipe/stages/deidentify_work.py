@@ -10,6 +10,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from radpipe.errors import RadpipeError, RunError
-from radpipe.intake.deidentify import profile, suspicion
+from radpipe.intake.deidentify import burned_in, profile, suspicion
 from radpipe.intake.deidentify.identity import Secret
 from radpipe.intake.deidentify.rebuild import Plan, Rebuilt, Refused, object_type, rebuild
 from radpipe.intake.deidentify.words import Words
@@ -123,11 +124,26 @@ def _cleaned(entry: Row, mine: Plan, plan: Row, out: Path, quarantine: Path) -> 
         elif entry["sop_class"] in suspicion.WITH_VOXELS:
             raise Unreadable("truncated", "it holds no voxels: the file is cut off, or only its header was exported.")
         _check_order(dataset)
+        notes = []
+        if voxels is not None and entry["sop_class"] in suspicion.SEEN:
+            found = burned_in.in_frames(voxels)
+            if found and not plan["clean_pixels"]:
+                first = next(iter(found))
+                why = f"{len(found)} of its {len(voxels)} frames {'shows' if len(found) == 1 else 'show'} what looks like text."
+                return _quarantined(entry, why, picture(voxels[first]), quarantine)
+            if found:
+                voxels = burned_in.blanked(voxels, found)
+                if burned_in.in_frames(voxels[list(found)]):
+                    why = "its voxels show what looks like text, also after it was blanked once."
+                    return _quarantined(entry, why, picture(voxels[next(iter(found))]), quarantine)
+                _put(dataset, voxels)
+                notes.append(f"text was blanked in {len(found)} frame{'' if len(found) == 1 else 's'}")
+            mine = replace(mine, pixels_cleaned=bool(plan["clean_pixels"]))
         made = _rebuilt(dataset, mine)
         data = write_dataset(_place(out, entry["target"]), made.dataset)
     return {
         "status": WRITTEN, "what": "", "why": "", "hint": "", "removed": dict(made.removed), "replaced": made.replaced,
-        "notes": made.notes, "size": len(data), "voxels": 0 if voxels is None else int(voxels.size),
+        "notes": [*made.notes, *notes], "size": len(data), "voxels": 0 if voxels is None else int(voxels.size),
     }  # fmt: skip
 
 
@@ -141,6 +157,11 @@ def _rebuilt(dataset: Dataset, plan: Plan) -> Rebuilt:
 def _plain_voxels(dataset: Dataset) -> Volume:
     """Decode the voxels into the dataset, little endian and uncompressed: what a compressed stream holds besides is gone."""
     stored = pixels.frames(dataset)
+    _put(dataset, stored)
+    return stored
+
+
+def _put(dataset: Dataset, stored: Volume) -> None:
     bits = headers.whole(dataset, "BitsAllocated") or 0
     tag = next(tag for tag in _VOXELS if tag in dataset)
     if bits == 1:
@@ -150,7 +171,6 @@ def _plain_voxels(dataset: Dataset) -> Volume:
     else:
         raise Unreadable("damaged", "its voxels are of another size than its header says.", headers.AGAIN)
     dataset[tag] = DataElement(Tag(tag), "OB" if bits <= 8 else "OW", data)
-    return stored
 
 
 def _check_order(dataset: Dataset) -> None:

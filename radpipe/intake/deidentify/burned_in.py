@@ -7,7 +7,7 @@ of fewer voxels than can be read by a person, and text turned by other angles th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ _GLYPHS = 4  # in a row
 _SHARES = (0.12, 0.25, 0.4, 0.55, 0.7, 0.85)  # of the frame's range
 _QUANTILES = (0.9, 0.97, 0.99, 0.997)
 _MOST_PIECES = 6000
+_WIDEST = 2.5  # of its height: letters may touch
+_CONTRAST = 0.1  # of the frame's range: what is drawn is meant to be seen
 _EIGHT = np.ones((3, 3), bool)
 
 
@@ -42,39 +44,70 @@ class _Piece:
     def width(self) -> int:
         return self.right - self.left
 
+    def turned(self) -> _Piece:
+        return _Piece(self.left, self.top, self.right, self.bottom, self.label, self.area)
+
+    def could_be_glyph(self) -> bool:
+        """By size and shape: one glyph, or some that touch; no full square."""
+        if not _HEIGHT[0] <= self.height <= _HEIGHT[1] or self.width > _WIDEST * self.height or self.area < self.height:
+            return False
+        return self.area <= 0.85 * self.height * self.width or self.width <= 0.45 * self.height
+
 
 def find_text(frame: Volume) -> list[Box]:
     """Boxes around what looks like lines of text in (rows, columns) values; upright or turned by a quarter."""
-    values = frame.astype(np.float64)
+    values = frame.astype(np.float32)
     if min(values.shape) < 2 * _HEIGHT[0] or not np.isfinite(values).all() or np.ptp(values) == 0:
         return []
-    upright = [box for one in (values, -values) for box in _bright_text(one)]
-    turned = [box for one in (values, -values) for box in _bright_text(one.T)]
-    return _merged([*upright, *((left, top, right, bottom) for top, left, bottom, right in turned)])
+    return _merged([box for one in (values, -values) for box in _bright_text(one)])
+
+
+def in_frames(frames: Volume) -> dict[int, list[Box]]:
+    """Frame -> its boxes, of (frames, rows, columns); frames without text are left out."""
+    found: dict[int, list[Box]] = {}
+    for number, frame in enumerate(frames):
+        boxes = find_text(frame)
+        if boxes:
+            found[number] = boxes
+    return found
+
+
+def blanked(frames: Volume, found: Mapping[int, Sequence[Box]]) -> Volume:
+    """The frames with every box, and a margin, at the frame's lowest value."""
+    clean = frames.copy()
+    for number, boxes in found.items():
+        frame = clean[number]
+        for top, left, bottom, right in boxes:
+            more = max(3, (bottom - top) // 3)
+            frame[max(top - more, 0) : bottom + more, max(left - more, 0) : right + more] = frames[number].min()
+    return clean
 
 
 def _bright_text(values: FloatArray) -> list[Box]:
     low, high = float(np.quantile(values, 0.001)), float(values.max())
+    visible = _CONTRAST * (high - low)
     if high <= low:
         low = float(values.min())
     levels = [low + share * (high - low) for share in _SHARES] + [float(np.quantile(values, share)) for share in _QUANTILES]
     found: list[Box] = []
     for level in sorted(set(levels)):
         mask = values > level
-        if not 0 < mask.mean() < 0.6:
+        if not 0 < mask.mean() < 0.95:
             continue
         labels, count = ndimage.label(mask, _EIGHT)
         if count < _GLYPHS:
             continue
         pieces = _pieces(labels, count)
-        if not _GLYPHS <= len(pieces) <= _MOST_PIECES:
-            continue
-        for line in _lines(pieces):
-            if _is_text(line, labels, values):
-                found.append((
-                    min(one.top for one in line), min(one.left for one in line),
-                    max(one.bottom for one in line), max(one.right for one in line),
-                ))  # fmt: skip
+        for turned in (False, True):
+            mine = [one.turned() for one in pieces] if turned else pieces
+            mine = [one for one in mine if one.could_be_glyph()]
+            if not _GLYPHS <= len(mine) <= _MOST_PIECES:
+                continue
+            for line in _lines(mine):
+                if _is_text(line, labels.T if turned else labels, values.T if turned else values, visible):
+                    top, left = min(one.top for one in line), min(one.left for one in line)
+                    bottom, right = max(one.bottom for one in line), max(one.right for one in line)
+                    found.append((left, top, right, bottom) if turned else (top, left, bottom, right))
     return found
 
 
@@ -85,12 +118,8 @@ def _pieces(labels: np.ndarray, count: int) -> list[_Piece]:
         if place is None:
             continue
         rows, columns = place
-        one = _Piece(rows.start, columns.start, rows.stop, columns.stop, label, int(areas[label]))
-        if not _HEIGHT[0] <= one.height <= _HEIGHT[1] or one.width > 1.6 * one.height:
-            continue
-        if one.area < one.height or (one.area > 0.85 * one.height * one.width and one.width > 0.45 * one.height):
-            continue
-        found.append(one)
+        if areas[label] >= _HEIGHT[0]:
+            found.append(_Piece(rows.start, columns.start, rows.stop, columns.stop, label, int(areas[label])))
     return found
 
 
@@ -118,7 +147,7 @@ def _lines(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
     return [line for line in lines if len(line) >= _GLYPHS]
 
 
-def _is_text(line: Sequence[_Piece], labels: np.ndarray, values: FloatArray) -> bool:
+def _is_text(line: Sequence[_Piece], labels: np.ndarray, values: FloatArray, visible: float) -> bool:
     """One ink, sharp edges, thin strokes, one line, in most of its pieces."""
     inks, sound = [], []
     for one in line:
@@ -131,28 +160,32 @@ def _is_text(line: Sequence[_Piece], labels: np.ndarray, values: FloatArray) -> 
             return False
         inside = near[mine]
         ink = float(np.quantile(inside, 0.8))
-        ground = float(np.median(near[around & (labels[rows, columns] == 0)])) if (around & (labels[rows, columns] == 0)).any() else ink
+        ground = (
+            float(np.median(near[around & (labels[rows, columns] == 0)]))
+            if (around & (labels[rows, columns] == 0)).any()
+            else ink
+        )
         contrast = ink - ground
-        if contrast <= 0:
-            return False
+        if contrast < visible:
+            continue
         flat = float(np.mean(inside > ink - 0.45 * contrast))
         top = float(inside.max()) - ink
         quiet = float(np.mean(near[around] < ground + 0.3 * contrast))
         thick = 2 * float(ndimage.distance_transform_edt(np.pad(mine, 1)).max()) - 1
         inks.append((ink, contrast))
-        if flat > 0.6 and top < 0.35 * contrast and quiet > 0.75 and thick <= max(0.42 * one.height, 3.0):
+        if flat > 0.55 and top < 0.4 * contrast and quiet > 0.7 and thick <= max(0.42 * one.height, 3.0):
             sound.append(one)
-    if len(sound) < max(_GLYPHS, 0.75 * len(line)):
+    if len(sound) < max(_GLYPHS, 0.55 * len(line)):
         return False
     ink = np.array([pair[0] for pair in inks])
     contrast = float(np.median([pair[1] for pair in inks]))
-    if float(np.median(np.abs(ink - np.median(ink)))) > 0.12 * contrast:
+    if float(np.median(np.abs(ink - np.median(ink)))) > 0.15 * contrast:
         return False
     height = float(np.median([one.height for one in line]))
     bottoms = np.array([one.bottom for one in line], float)
     tops = np.array([one.top for one in line], float)
     on_line = max(np.mean(np.abs(ends - np.median(ends)) <= max(1.0, 0.1 * height)) for ends in (bottoms, tops))
-    return bool(on_line >= 0.7)
+    return bool(on_line >= 0.6)
 
 
 def _merged(boxes: Sequence[Box]) -> list[Box]:

@@ -34,6 +34,8 @@ WITH_VOXELS = frozenset(
     for uid, (name, _) in profile.OBJECTS.items()
     if not any(word in name for word in ("Structure Set", "Registration"))
 )  # fmt: skip
+SEEN = frozenset(uid for uid in WITH_VOXELS if profile.OBJECTS[uid][0].endswith("Image"))
+"""Object types whose voxels are looked at for text: images, not regions or doses."""
 
 
 def by_header(dataset: Dataset) -> str:
