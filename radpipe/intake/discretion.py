@@ -7,9 +7,12 @@ that it gives tells the value to who has no key.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import PurePosixPath
+from secrets import token_urlsafe
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
@@ -23,6 +26,7 @@ _ENDINGS = re.compile(
     r"(\.(dcm|dicom|ima|nii|nrrd|nhdr|mha|mhd|raw|seg|csv|tsv|xlsx|txt|pdf|xml|json|html|jpg|png|zip|gz|exe|inf))+", re.IGNORECASE
 )
 _DIGITS = 12
+_NAMES = ("ROIName", "SegmentLabel")
 _OF_FILES = """
 archive autorun backup bad big broken case case cd compressed copies copy corrupt corrupted cut damaged data deep desktop dicom dicomdir dir directory
 disk disc doc docs dose empty example export extra far file files folder foreign garbage good image images img import in index info input
@@ -39,10 +43,11 @@ _CODE = 2  # letters that are no name
 
 @dataclass(frozen=True)
 class Discretion:
-    """words : texts that may be seen."""
+    """words : texts that may be seen. meant : what the user calls a region of that name; then it is shown under the user's word."""
 
     secret: Secret
     words: Words = field(default_factory=Words)
+    meant: Callable[[str], str | None] | None = None
 
     def patient(self, original: str) -> str:
         """'' for the empty id: who has none is known by the study."""
@@ -67,6 +72,8 @@ class Discretion:
         vr = _vr(keyword)
         if vr == "UI":
             return self.uid(value)
+        if keyword in _NAMES and self.meant is not None and not self.words.allows(value):
+            return self.meant(value) or self.text(value)
         if vr in _MEASURED:
             return value if _is_number(value) else self._other(value)
         if vr in _MOMENT:
@@ -112,3 +119,18 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@dataclass(frozen=True)
+class _Asked(Words):
+    """Besides the words of the list, the names that a user's own name or pattern of a region fits."""
+
+    roi: str = ""
+
+    def allows(self, text: str) -> bool:
+        return super().allows(text) or (self.roi != "" and fnmatchcase(text.strip().casefold(), self.roi.strip().casefold()))
+
+
+def asked_for(roi: str) -> Discretion:
+    """For one case and its messages: a key that nobody keeps, and the names of regions that the user asks for."""
+    return Discretion(Secret.of(token_urlsafe(32)), _Asked(roi=roi))

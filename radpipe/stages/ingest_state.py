@@ -177,11 +177,19 @@ class Ingest:
 
     def seen_as(self, discretion: bool) -> dict[str, Any]:
         """For the payload of a task that reads headers: what it may tell of them."""
-        return {"key_file": str(self._key_file) if discretion else "", "words": list(self.options.allowed)}
+        regions = self.options.region_map
+        return {
+            "key_file": str(self._key_file) if discretion else "", "words": list(self.options.allowed),
+            "region_map": None if regions is None else {name: list(like) for name, like in regions.names.items()},
+        }  # fmt: skip
 
     def seen_key(self, discretion: bool) -> list[str]:
         """The same for its key."""
-        return [self.secret.check(), *sorted(self.options.allowed)] if discretion and self.secret is not None else []
+        if not discretion or self.secret is None:
+            return []
+        regions = self.options.region_map
+        named = [] if regions is None else [f"{name}={like}" for name, like in sorted(regions.names.items())]
+        return [self.secret.check(), *sorted(self.options.allowed), *named]
 
     @property
     def seen(self) -> dict[str, Any]:

@@ -40,13 +40,17 @@ def mask_name(number: int) -> str:
 
 
 def discretion_of(payload: Payload) -> Discretion | None:
-    """payload : key_file, the file of the secret, empty where all may be seen as it is; words, those of the user."""
+    """payload : key_file, the file of the secret, empty where all may be seen as it is; words, those of the user; region_map, names
+    and patterns by the user's own word, or None."""
     if not payload["key_file"]:
         return None
     from radpipe.intake.deidentify.identity import Secret
     from radpipe.intake.deidentify.words import Words
+    from radpipe.intake.region_names import RegionMap
 
-    return Discretion(Secret.of(Path(payload["key_file"]).read_text(encoding="utf-8")), Words.of(payload["words"]))
+    found = RegionMap({name: tuple(like) for name, like in payload["region_map"].items()}) if payload["region_map"] else None
+    secret = Secret.of(Path(payload["key_file"]).read_text(encoding="utf-8"))
+    return Discretion(secret, Words.of(payload["words"]), None if found is None else found.canonical)
 
 
 def read_headers(payload: Payload, folder: Path) -> Row:

@@ -61,6 +61,7 @@ def tags(*keywords: str) -> tuple[int, ...]:
     return cast(tuple[int, ...], found)
 
 
+_REMOVED = tags("PatientIdentityRemoved")
 _SIZES = tags("NumberOfFrames", "Rows", "Columns", "BitsAllocated")
 
 
@@ -133,6 +134,15 @@ def reasons() -> Iterator[None]:
         raise Unreadable("unreadable", f"the file cannot be read ({error.strerror or 'input error'}).", AGAIN) from error
     except Exception as error:
         raise Unreadable("damaged", f"its DICOM elements are damaged ({type(error).__name__}).", AGAIN) from error
+
+
+def says_removed(path: Path) -> bool | None:
+    """Whether a file says that the patient's identity was removed from it (PatientIdentityRemoved); None where it is no DICOM."""
+    try:
+        dataset, _ = read_header(path, _REMOVED)
+    except Unreadable as error:
+        return None if error.what in ("not-dicom", "empty", "missing", "not-a-file") else False
+    return text(dataset, "PatientIdentityRemoved").upper() == "YES"
 
 
 def truncated(why: str = "the file is cut off.") -> Unreadable:
