@@ -29,7 +29,7 @@ KINDS = {
     "time": "kept",
     "moment": "moved by the patient's offset",
     "age": "kept, above 89 years as 90",
-    "tag": "kept where it names a public element",
+    "tag": "kept: the number of an element",
     "items": "its items by the same rules",
     "code": "kept where the code is of the standard's dictionaries, with their own meaning",
     "bytes": "kept, cut to the length that the header declares",
@@ -142,7 +142,8 @@ STUDY = (
     | keep(_TELLS, "StudyDescription")
 )
 SERIES = (
-    keep("objects of one series", "SeriesInstanceUID SeriesNumber")
+    keep("objects of one series", "SeriesInstanceUID")
+    | keep("objects of one series", "SeriesNumber", missing=EMPTY)
     | keep(_TELLS, "Modality PatientPosition Laterality BodyPartExamined SeriesDescription ProtocolName")
     | keep(_WHEN, "SeriesDate SeriesTime")
 )
@@ -153,7 +154,7 @@ DEVICE_IDENTITY = keep(_DEVICE, "DeviceSerialNumber StationName GantryID Detecto
     _DEVICE, "DeviceUID", need=DEVICE
 )
 _OBJECT = "identifies the object and says how to read it"
-SOP = keep(_OBJECT, "SOPClassUID SOPInstanceUID InstanceNumber")
+SOP = keep(_OBJECT, "SOPClassUID SOPInstanceUID") | keep(_OBJECT, "InstanceNumber", missing=EMPTY)
 _PLACE = "where the voxels lie in the patient"
 FRAME = keep(_PLACE, "FrameOfReferenceUID") | keep(_PLACE, "PositionReferenceIndicator", missing=EMPTY)
 COMMON = PATIENT | STUDY | SERIES | EQUIPMENT | DEVICE_IDENTITY | SOP
@@ -180,7 +181,8 @@ PLANE = keep(
 _HOW = "how it was acquired and reconstructed: textures depend on it"
 IMAGE = (
     keep(_HOW, "ImageType", missing="OTHER")
-    | keep(_HOW, "AcquisitionNumber ImagesInAcquisition AcquisitionDuration")
+    | keep(_HOW, "AcquisitionNumber", missing=EMPTY)
+    | keep(_HOW, "ImagesInAcquisition AcquisitionDuration")
     | keep(_WHEN, "AcquisitionDate AcquisitionTime AcquisitionDateTime ContentDate ContentTime")
     | SOURCES
     | coded("AnatomicRegionSequence DerivationCodeSequence")
@@ -276,10 +278,17 @@ GROUPS = (
     | sequence(_PLACE, "TemporalPositionSequence", keep(_PLACE, "TemporalPositionTimeOffset"))
     | _REAL
     | sequence(_HOW, "MRTimingAndRelatedParametersSequence",
-        keep(_HOW, "RepetitionTime FlipAngle EchoTrainLength RFEchoTrainLength GradientEchoTrainLength"))
+        keep(_HOW, "RepetitionTime FlipAngle EchoTrainLength RFEchoTrainLength GradientEchoTrainLength"),
+        sequence(_HOW, "OperatingModeSequence", keep(_HOW, "OperatingModeType OperatingMode")),
+        sequence(_HOW, "SpecificAbsorptionRateSequence", keep(_HOW, "SpecificAbsorptionRateDefinition SpecificAbsorptionRateValue")))
+    | sequence(_HOW, "MRTransmitCoilSequence", keep(_HOW, "TransmitCoilName", missing="UNKNOWN"),
+        keep(_HOW, "TransmitCoilManufacturerName", missing=EMPTY), keep(_HOW, "TransmitCoilType"))
+    | sequence(_HOW, "MRReceiveCoilSequence", keep(_HOW, "ReceiveCoilName", missing="UNKNOWN"),
+        keep(_HOW, "ReceiveCoilManufacturerName", missing=EMPTY), keep(_HOW, "ReceiveCoilType QuadratureReceiveCoil"))
     | sequence(_HOW, "MREchoSequence", keep(_HOW, "EffectiveEchoTime"))
     | sequence(_HOW, "MRModifierSequence", keep(_HOW, "InversionRecovery InversionTimes FlowCompensation Spoiling T2Preparation "
-        "SpectrallySelectedExcitation SpatialPresaturation PartialFourier ParallelAcquisition ParallelReductionFactorInPlane"))
+        "SpectrallySelectedExcitation SpatialPresaturation PartialFourier PartialFourierDirection ParallelAcquisition "
+        "ParallelAcquisitionTechnique ParallelReductionFactorInPlane ParallelReductionFactorOutOfPlane"))
     | sequence(_HOW, "MRImagingModifierSequence", keep(_HOW, "MagnetizationTransfer BloodSignalNulling Tagging TransmitterFrequency "
         "PixelBandwidth"))
     | sequence(_HOW, "MRAveragesSequence", keep(_HOW, "NumberOfAverages"))
@@ -314,7 +323,9 @@ def _with_converted(groups: Table, classic: Table) -> Table:
 
 
 DIMENSIONS = sequence(_PLACE, "DimensionOrganizationSequence", keep(_PLACE, "DimensionOrganizationUID")) | sequence(
-    _PLACE, "DimensionIndexSequence", keep(_PLACE, "DimensionOrganizationUID DimensionIndexPointer FunctionalGroupPointer")
+    _PLACE, "DimensionIndexSequence",
+    keep(_PLACE, "DimensionOrganizationUID DimensionIndexPointer FunctionalGroupPointer DimensionIndexPrivateCreator "
+        "FunctionalGroupPrivateCreator"),
 ) | keep(_PLACE, "DimensionOrganizationType")  # fmt: skip
 _EXACT = {"EquipmentModule": keep(_SCANNER, "Manufacturer ManufacturerModelName SoftwareVersions", missing="UNKNOWN")}
 _ENHANCED = (
@@ -326,6 +337,7 @@ _ENHANCED = (
         "MultienergyCTAcquisition ConcatenationUID InConcatenationNumber ConcatenationFrameOffsetNumber BodyPartExamined")
     | keep(_DEVICE, "DeviceSerialNumber", kind="verbatim", need=DEVICE, missing="REMOVED")
     | DIMENSIONS
+    | keep(_MUST, "AcquisitionContextSequence", kind="empty")
 )  # fmt: skip
 
 
@@ -333,12 +345,26 @@ def _groups(groups: Table) -> Table:
     return sequence(_EACH, "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence", groups)
 
 
+_EVIDENCE = sequence(
+    _LINK,
+    "ReferencedImageEvidenceSequence SourceImageEvidenceSequence",
+    keep(_LINK, "StudyInstanceUID"),
+    sequence(
+        _LINK, "ReferencedSeriesSequence", keep(_LINK, "SeriesInstanceUID"), sequence(_LINK, "ReferencedSOPSequence", REFERENCE)
+    ),
+)
+_PULSE_SEQUENCE = keep(_HOW, "PulseSequenceName", missing="UNKNOWN") | keep(
+    _HOW,
+    "NumberOfKSpaceTrajectories SteadyStatePulseSequence TimeOfFlightContrast SegmentedKSpaceTraversal MultiPlanarExcitation "
+    "SaturationRecovery OversamplingPhase MultipleSpinEcho EchoPlanarPulseSequence PhaseContrast GeometryOfKSpaceTraversal "
+    "EchoPulseSequence SpectrallySelectedSuppression CoverageOfKSpace RectilinearPhaseEncodeReordering KSpaceFiltering",
+)
 _CLASSIC = IMAGE | keep(_TELLS, "BodyPartExamined")
-ENHANCED_CT = _ENHANCED | CONTRAST | _groups(GROUPS)
-ENHANCED_MR = _ENHANCED | CONTRAST | MR_ACQUISITION | _groups(GROUPS)
-ENHANCED_PET = _ENHANCED | PET_ACQUISITION | _groups(GROUPS)
+ENHANCED_CT = _ENHANCED | CONTRAST | _EVIDENCE | _groups(GROUPS)
+ENHANCED_MR = _ENHANCED | CONTRAST | MR_ACQUISITION | _PULSE_SEQUENCE | _EVIDENCE | _groups(GROUPS)
+ENHANCED_PET = _ENHANCED | PET_ACQUISITION | _EVIDENCE | _groups(GROUPS)
 LEGACY_CT = _ENHANCED | CT_ACQUISITION | _groups(_with_converted(GROUPS, _CLASSIC | CT_ACQUISITION))
-LEGACY_MR = _ENHANCED | MR_ACQUISITION | _groups(_with_converted(GROUPS, _CLASSIC | MR_ACQUISITION))
+LEGACY_MR = _ENHANCED | MR_ACQUISITION | _EVIDENCE | _groups(_with_converted(GROUPS, _CLASSIC | MR_ACQUISITION))
 LEGACY_PET = _ENHANCED | PET_ACQUISITION | _groups(_with_converted(GROUPS, _CLASSIC | PET_ACQUISITION | SERIES | PATIENT))
 
 # regions, registrations, doses

@@ -178,7 +178,7 @@ class _Work:
         """(value representation, value); None for what does not stay."""
         vr, kind = _vr(tag), rule.kind
         if kind == "empty":
-            return vr, ""
+            return vr, (Items([]) if vr == "SQ" else "")
         if kind == "pseudonym":
             return vr, self.plan.pseudonym
         if kind == "voxels":
@@ -406,7 +406,8 @@ _LARGE = frozenset(
         "FrameTime", "RescaleSlope", "RescaleIntercept", "RealWorldValueSlope", "RealWorldValueIntercept",
         "RealWorldValueFirstValueMapped", "RealWorldValueLastValueMapped", "DoubleFloatRealWorldValueFirstValueMapped",
         "DoubleFloatRealWorldValueLastValueMapped", "PrimaryPromptsCountsAccumulated", "SecondaryCountsAccumulated", "TotalCounts",
-        "CountsAccumulated", "WindowCenter", "WindowWidth", "TriggerTime", "ContourData",
+        "CountsAccumulated", "ExposureInuAs", "XRayTubeCurrentInuA", "RadiopharmaceuticalSpecificActivity", "DoseCalibrationFactor",
+        "WindowCenter", "WindowWidth", "TriggerTime", "ContourData",
     }
 )  # fmt: skip
 """Elements whose numbers may be a million and more: doses in Bq, times in ms, scaled intensities."""
@@ -468,7 +469,7 @@ def _number_vr(element: DataElement, tag: BaseTag, vr: str, signed: bool) -> str
 def _tags(source: Dataset, tag: BaseTag) -> tuple[str, Any] | None:
     element = _element(source, tag)
     parts = [] if element is None else _parts(element.value)
-    if not parts or not all(isinstance(part, int) and keyword_for_tag(part) for part in parts):
+    if not parts or not all(isinstance(part, int) for part in parts):
         return None
     return "AT", [Tag(part) for part in parts]
 

@@ -196,7 +196,7 @@ def _value(element: DataElement, tag: BaseTag, rule: Rule | None, where: str, wo
         yield Finding(TEXT, where)
     if rule is None:
         return
-    if rule.kind == "empty" and values and element.VR != "PN":
+    if rule.kind == "empty" and element.VR != "PN" and (values or (element.VR == "SQ" and element.value)):
         yield Finding(TEXT, where)
     judged = rule.kind in ("words", "term", "label") and ".Code" not in where and "CodingScheme" not in where
     if judged and any(not (words.allows(value) or _MADE.fullmatch(value)) for value in values):
