@@ -284,7 +284,9 @@ GROUPS = (
     | sequence(_HOW, "MRTransmitCoilSequence", keep(_HOW, "TransmitCoilName", missing="UNKNOWN"),
         keep(_HOW, "TransmitCoilManufacturerName", missing=EMPTY), keep(_HOW, "TransmitCoilType"))
     | sequence(_HOW, "MRReceiveCoilSequence", keep(_HOW, "ReceiveCoilName", missing="UNKNOWN"),
-        keep(_HOW, "ReceiveCoilManufacturerName", missing=EMPTY), keep(_HOW, "ReceiveCoilType QuadratureReceiveCoil"))
+        keep(_HOW, "ReceiveCoilManufacturerName", missing=EMPTY), keep(_HOW, "ReceiveCoilType QuadratureReceiveCoil"),
+        sequence(_HOW, "MultiCoilDefinitionSequence", keep(_HOW, "MultiCoilElementName", missing="UNKNOWN"),
+            keep(_HOW, "MultiCoilElementUsed")))
     | sequence(_HOW, "MREchoSequence", keep(_HOW, "EffectiveEchoTime"))
     | sequence(_HOW, "MRModifierSequence", keep(_HOW, "InversionRecovery InversionTimes FlowCompensation Spoiling T2Preparation "
         "SpectrallySelectedExcitation SpatialPresaturation PartialFourier PartialFourierDirection ParallelAcquisition "

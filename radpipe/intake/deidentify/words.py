@@ -84,6 +84,11 @@ allegro ecat exact hr mct vision horizon truepoint truev advance prospeed explor
 raystation monaco velocity mim slicer plastimatch highdicom dcmqi pydicom radpipe nnunet totalsegmentator itk snap
 """
 _TERMS = """
+elliptical field_map sms smr bore local b1rms smr_b1rms smr_borelocal level reverse measured static
+rectilinear radial spiral single full partial pils sense grappa smash pils other iec_whole_body iec_partial_body iec_head iec_local
+static_field gradient rf iec_normal iec_first_level iec_second_level sar whole_body partial_body local_sar normal_mode
+k-space slice_and_phase phase frequency center_out linear reverse_linear centric segmented unknown extremity multicoil body_coil
+frequency_encoding direct
 original derived primary secondary axial localizer other mixed reformatted resampled mpr mip min max mean max_ip volume none
 filtered average quantity std_mean value map m ffe se ir pr projection magnitude phase real imaginary complex diffusion
 perfusion tof spectroscopy ct pt mr rtstruct seg reg rtdose rtplan ot monochrome1 monochrome2 rgb identity inverse palette
