@@ -270,12 +270,12 @@ class Planter:
             for number, item in enumerate(list(element.value)[:3]):
                 inner = f"{place} > {element.keyword or element.tag}"
                 self.everywhere(item, inner, few=few)
+                if number == 0 and "CodeMeaning" in item and self.chance.random() < 0.5:
+                    item.CodeMeaning = self.word(f"{inner} CodeMeaning")
                 chosen = [self.chance.choice(TABLE_ROWS) for _ in range(few)] + [
                     self.chance.choice(OTHER_TEXT) for _ in range(few)
                 ]
                 self.fill(item, inner, [*_SAYING, *chosen])
-                if number == 0 and "CodeMeaning" in item and self.chance.random() < 0.5:
-                    item.CodeMeaning = self.word(f"{inner} CodeMeaning")
                 if number == 0:
                     self.private(item, inner)
 

@@ -23,6 +23,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from radpipe.cli.deidentify import deidentify
 from radpipe.cli.doctor import doctor
@@ -37,7 +38,7 @@ import canaries
 import search
 
 SEEDS = 100
-SHARE = 0.12  # of the table in each of 25 files: all of it is there several times over
+SHARE = 0.08  # of the table in each of 25 files: all of it is there several times over
 WRITTEN = {"CT", "MR", "PET", "Enhanced CT", "Enhanced MR", "Enhanced PET", "RTSTRUCT", "SEG", "REG", "RTDOSE"}
 SECRET = "a Secret of tests, 0123456789"
 
@@ -152,7 +153,8 @@ def leaks(planted: canaries.Planted, *places: Path, said: Said | None = None) ->
 def test_the_search_finds_what_was_planted(case: Cleaned) -> None:
     """In the export itself every canary is found (but numbers that pydicom writes in another way)."""
     found = {leak.canary.split(" ")[0] for leak in search.search_folder(case.export, case.planted)}
-    assert set(case.planted.values) <= found and set(case.planted.dates) <= found
+    assert not {canary: where for canary, where in case.planted.values.items() if canary not in found}
+    assert set(case.planted.dates) <= found
     assert len(set(case.planted.numbers) - found) <= 0.01 * len(case.planted.numbers)
 
 
@@ -240,7 +242,7 @@ def test_every_object_type_is_dealt_with(case: Cleaned) -> None:
 
 
 def test_nothing_planted_is_in_what_deidentify_writes_or_says(case: Cleaned) -> None:
-    assert case.planted.count > 9000
+    assert case.planted.count > 5000
     assert not leaks(case.planted, case.out, said=case.said)
 
 
@@ -353,7 +355,7 @@ def test_what_was_written_opens_elsewhere(case: Cleaned, tmp_path: Path) -> None
         assert bytes(voxels) == was.PixelData
     ((_, seg),) = case.pairs("SEG")
     found = hd.seg.segread(seg.filename)
-    assert found.segment_numbers == range(1, 2) and found.get_segment_description(1).segment_label == "GTVp"
+    assert list(found.segment_numbers) == [1] and found.get_segment_description(1).segment_label == "GTVp"
     mask = found.get_volume(combine_segments=True).array
     assert int((mask > 0).sum()) == 2 * 5 * 5
     for kind in ("Enhanced CT", "Enhanced MR", "Enhanced PET"):
@@ -406,7 +408,13 @@ def broken(planted: canaries.Planted, export: Path, seed: int) -> None:
         ds.save_as(path)
 
     def put(**values: Any) -> Callable[[pydicom.FileDataset], object]:
-        return lambda ds: [setattr(ds, keyword, value) for keyword, value in values.items()]
+        def change(ds: pydicom.Dataset) -> None:
+            for keyword, value in values.items():
+                vr = dictionary_VR(keyword)
+                # Text where a number belongs: pydicom writes it only under a VR of text.
+                ds[keyword] = pydicom.DataElement(tag_for_keyword(keyword), "LO" if vr in ("DS", "IS") else vr, value)
+
+        return change
 
     copy("CT", 0, "gap", lambda ds: None)
     copy("CT", 1, "gap", lambda ds: None)
@@ -422,7 +430,7 @@ def broken(planted: canaries.Planted, export: Path, seed: int) -> None:
         "RTSTRUCT",
         0,
         "text-contour",
-        lambda ds: setattr(ds.ROIContourSequence[0].ContourSequence[0], "ContourData", [plant.word("ContourData")] * 3),
+        lambda ds: put(ContourData=[plant.word("ContourData")] * 3)(ds.ROIContourSequence[0].ContourSequence[0]),
     )
     copy(
         "RTSTRUCT",
@@ -451,9 +459,9 @@ def cohorts(run: Run, planted: canaries.Planted, export: Path, folder: Path, *, 
     run(ingest, export, "--out", folder / "cohort", "--scheduler", "processes", "-w", "1", "--transfer", "all", said=said)
     assert said.status == 2  # made with other settings: the message names them
     places = [folder / "cohort"]
-    run(ingest, export, "--out", folder / "rois", "--list-rois", "--scheduler", "processes", "-w", "1", "-q", said=said)
-    places.append(folder / "rois")
     if all_of_it:
+        run(ingest, export, "--out", folder / "rois", "--list-rois", "--scheduler", "processes", "-w", "1", "-q", said=said)
+        places.append(folder / "rois")
         run(doctor, folder / "cohort", "--out", folder / "doctor", "--scheduler", "processes", "-w", "1", said=said)
         run(
             extract,
