@@ -121,6 +121,6 @@ def _verify(folder: Path, canaries: Path | None, *, quiet: bool) -> int:
     from radpipe.stages.deidentify_verify import verify
 
     found = verify(folder, canaries)
-    for line in found.lines(_SHOWN if quiet else 50):
+    for line in found.lines(_SHOWN if quiet else 200):
         click.echo(line)
     return 3 if found.rows else 0

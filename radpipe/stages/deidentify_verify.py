@@ -30,16 +30,18 @@ class Audit:
     files: int
 
     def lines(self, most: int) -> Iterator[str]:
-        """What to print: the findings of each kind, then the files."""
-        by_kind: Counter[str] = Counter()
-        for (_, finding), count in self.rows.items():
-            by_kind[finding.kind] += count
-        shown = sorted(self.rows.items(), key=lambda row: (row[0][1].kind, row[0][0], row[0][1].where))
-        for (file, finding), count in shown[:most]:
-            yield f"{finding.kind}: {file}: {finding.where}{f' ({count} times)' if count > 1 else ''}"
-        if len(shown) > most:
-            yield f"... and {len(shown) - most} more"
-        for kind, count in sorted(by_kind.items()):
+        """What to print: every kind of finding with the number of its files and one of them, then totals."""
+        where: dict[Finding, list[str]] = {}
+        kinds: Counter[str] = Counter()
+        for (file, finding), count in sorted(self.rows.items()):
+            where.setdefault(finding, []).append(file)
+            kinds[finding.kind] += count
+        for finding in sorted(where)[:most]:
+            files = where[finding]
+            yield f"{finding.kind}: {finding.where}: {len(files)} file{'s' if len(files) > 1 else ''}, as {files[0]}"
+        if len(where) > most:
+            yield f"... and {len(where) - most} more"
+        for kind, count in sorted(kinds.items()):
             yield f"{count} {MEANING[kind]}"
         found = len({file for file, _ in self.rows})
         yield (

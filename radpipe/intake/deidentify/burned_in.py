@@ -78,7 +78,7 @@ def blanked(frames: Volume, found: Mapping[int, Sequence[Box]]) -> Volume:
     for number, boxes in found.items():
         frame = clean[number]
         for top, left, bottom, right in boxes:
-            more = max(3, (bottom - top) // 3)
+            more = max(3, min(bottom - top, right - left) // 3)
             frame[max(top - more, 0) : bottom + more, max(left - more, 0) : right + more] = frames[number].min()
     return clean
 

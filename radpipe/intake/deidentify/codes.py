@@ -43,10 +43,11 @@ def meaning(value: str, scheme: str) -> str | None:
 
 @cache
 def _meanings() -> dict[tuple[str, str], str]:
-    found = {
-        (scheme, value): words
-        for scheme, names in concepts.items()
-        for entry in names.values()
-        for value, (words, *_) in entry.items()
-    }
+    found: dict[tuple[str, str], str] = {}
+    for scheme, names in concepts.items():
+        for entry in names.values():
+            for value, (words, *_) in entry.items():
+                # A concept may stand there under several names, as "Liver" and "Liver structure (body structure)".
+                known = found.get((scheme, value))
+                found[scheme, value] = words if known is None else min(known, words, key=lambda text: (len(text), text))
     return {**found, **_OURS}
