@@ -43,11 +43,13 @@ _CODE = 2  # letters that are no name
 
 @dataclass(frozen=True)
 class Discretion:
-    """words : texts that may be seen. meant : what the user calls a region of that name; then it is shown under the user's word."""
+    """words : texts that may be seen. meant : what the user calls a region of that name; then it is shown under the user's word.
+    known : pseudonyms of this export's patients, by which an id is recognised in the name of a file."""
 
     secret: Secret
     words: Words = field(default_factory=Words)
     meant: Callable[[str], str | None] | None = None
+    known: frozenset[str] = frozenset()
 
     def patient(self, original: str) -> str:
         """'' for the empty id: who has none is known by the study."""
@@ -94,6 +96,8 @@ class Discretion:
 
     def _tells_nothing(self, stem: str) -> bool:
         """Whether the name of a file or folder is of words that files have, of codes and short numbers: P1, slice_012, rtss-copy."""
+        if self.known and any(self.patient(one) in self.known for one in (stem, *re.split(r"[\W_]+", stem), *_PIECE.findall(stem))):
+            return False
         if self.words.allows(stem):
             return True
         pieces = _PIECE.findall(stem)

@@ -171,7 +171,8 @@ class _Deidentify:
         # The order of paths may be that of names.
         for number, item in enumerate(sorted(self.items, key=lambda item: self.secret.hex("item", item.relative)), start=1):
             item.number = number
-        discretion = Discretion(self.secret)
+        known = {self.secret.pseudonym(item.facts["patient"]) for item in self.items if item.facts.get("patient")}
+        discretion = Discretion(self.secret, known=frozenset(known))
         for item in self.items:
             item.shown = discretion.path(item.relative)
             found = item.facts

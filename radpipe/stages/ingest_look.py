@@ -57,7 +57,10 @@ def _headers(state: Ingest, paths: Sequence[Path], inside: Sequence[str]) -> lis
         vouched = {row["patient_id"] for row in dicom if row["deidentified"]} - {""}
         if not all(row["deidentified"] or row["patient_id"] in vouched for row in dicom):
             assert state.secret is not None
-            state.discretion = Discretion(state.secret, Words.of(state.options.allowed))
+            known = frozenset(row["patient_id"] for row in dicom) - {""}
+            state.discretion = Discretion(state.secret, Words.of(state.options.allowed), known=known)
+            for at, row in rows.items():
+                row["relative"] = state.name(inside[at])
         else:
             again = [at for at, row in rows.items() if "as_is" not in row]
             rows = {at: row["as_is"] for at, row in rows.items() if "as_is" in row}

@@ -64,7 +64,7 @@ def read_headers(payload: Payload, folder: Path) -> Row:
         found = scan_shown(Path(path), Path(payload["folder"]), (None,) if discretion is None else (None, discretion))
         row = _header_row(found[-1])
         if discretion is not None:
-            row["relative"] = discretion.path(row["relative"])
+            row["relative"] = discretion.text(f"/{row['relative']}/")  # the command knows it, and how it may be shown
             as_is = found[0]
             if isinstance(as_is, DicomFile) and as_is.deidentified:
                 row["as_is"] = _header_row(as_is)
