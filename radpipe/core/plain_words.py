@@ -26,6 +26,10 @@ when wrong
 """
 _STARTS = frozenset(_OPENING.split())
 _LONGEST = 300
+_FRAME = re.compile(r'\s*File "([^"]*)", line (\d+) in ([\w<>]+)')
+_FAULT = re.compile(
+    r"(Current thread|Thread) 0x[0-9a-f]+.{0,40}\(most recent call first\):|Fatal Python error: [A-Z][A-Za-z ]{1,40}"
+)
 
 
 def plain(text: str) -> str:
@@ -62,6 +66,18 @@ def plain_traceback(error: BaseException, longest: int = 20000) -> str:
         parts.append(f"Traceback (most recent call last):\n{frames}{said}")
         at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
     return "\n\nwhich came after:\n\n".join(parts)[-longest:]
+
+
+def plain_output(text: str) -> str:
+    """What a process printed before it ended: where Python was when it crashed, and of all else the plain words."""
+    lines = []
+    for line in text.splitlines():
+        frame = _FRAME.fullmatch(line)
+        if frame:
+            lines.append(f'  File "{_source(frame[1])}", line {frame[2]} in {frame[3]}')
+        else:
+            lines.append(line if _FAULT.fullmatch(line) else plain(line))
+    return "\n".join(lines)
 
 
 def _source(filename: str) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from radpipe.core.plain_words import one_line, plain
+from radpipe.core.plain_words import one_line, plain_output
 from radpipe.errors import RunError
 from radpipe.io.store import Store, StoredResult
 from radpipe.stages._pool import Pool, worker_died
@@ -231,8 +231,7 @@ class _Work:
         self._fail(task, facts, {**_FOUND, "found": False, "tries": STRIKES})
 
     def _fail(self, task: Task, facts: dict[str, Any], timing: dict[str, Any]) -> None:
-        printed = "\n".join(map(plain, str(facts.get("output") or "").splitlines()))
-        details = [text for text in (facts.get("traceback"), printed) if text]
+        details = [text for text in (facts.get("traceback"), plain_output(str(facts.get("output") or ""))) if text]
         LOG.warning("stage %s, %s: %s: %s\n%s", self.stage, task.task_id, facts["error"], facts["problem"], "\n".join(details))
         if facts.get("fatal"):
             raise RunError(facts["problem"], hint=facts["hint"], case_id=task.case_id, path=facts.get("path", ""))
