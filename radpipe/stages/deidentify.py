@@ -48,6 +48,7 @@ HEADERS_A_TASK, FILES_A_TASK = 200, 40
 REPORT, REMOVED, QUARANTINE = "report.csv", "removed.csv", "quarantine.csv"
 FILES, WORDS, TABLE, SECRET = "files.csv", "words_to_allow.csv", "pseudonyms.csv", "secret.txt"
 _CLAIM, _RECORD, _RUN, _STORE = "made_with.json", "written.json", "run", "results"
+_REGIONS = ("RT Structure Set", "Segmentation", "Label Map Segmentation")
 _LEFT = {"junk", "dicomdir", "link", "copy"}
 _TABLE_COLUMNS = ("patient_id", "pseudonym", "days", "key_check")
 
@@ -70,6 +71,7 @@ class Item:
     why: str = ""
     hint: str = ""
     target: str = ""
+    face: dict[str, str] | None = None
     shown: str = ""
     row: dict[str, Any] = field(default_factory=dict)
 
@@ -264,6 +266,8 @@ class _Deidentify:
 
     def clean(self, names: Mapping[str, str]) -> None:
         """Build every open file anew."""
+        if self.settings.deface:
+            self._faces()
         items = sorted(self.open(), key=lambda item: (item.patient, item.target))
         for item in items:
             item.target = f"{names[item.patient]}/{item.target}"
@@ -280,7 +284,13 @@ class _Deidentify:
                 name = f"{attempt}-{at}"
                 entries = [self._entry(item, names) for item in block]
                 work = self._hand_over(name, entries)
-                told = [{key: value for key, value in entry.items() if key != "path"} for entry in entries]
+                told = [
+                    {
+                        **{name: value for name, value in entry.items() if name != "path"},
+                        "face": (entry["face"] or {}).get("key", ""),
+                    }
+                    for entry in entries
+                ]
                 key = self.key("files", plan=self.secret.hex("plan", plan), files=told)
                 stored = self.store.find("deidentify_files", key)
                 if stored is not None and not all(
@@ -311,11 +321,44 @@ class _Deidentify:
             if not waiting:
                 break
 
+    def _faces(self) -> None:
+        """Where the face is in every series that may show one; a series whose face cannot be blanked is refused."""
+        series: dict[tuple[str, str], list[Item]] = defaultdict(list)
+        for item in self.open():
+            if item.facts["head"]:
+                series[item.patient, item.facts["series"]].append(item)
+        tasks, of = [], {}
+        for at, ((patient, _), images) in enumerate(sorted(series.items())):
+            regions = [
+                item for item in self.open() if item.patient == patient and item.facts["object_type"] in _REGIONS
+            ]  # fmt: skip
+            named = any(item.facts["head"] == "named" for item in images)
+            work = {"folder": str(self.folder), "images": [str(item.path) for item in images], "named": named,
+                    "regions": [str(item.path) for item in regions]}  # fmt: skip
+            name = f"faces-{at}"
+            key = self.key("faces", images=[item.facts["sha256"] for item in images], named=named,
+                           regions=sorted(item.facts["sha256"] for item in regions))  # fmt: skip
+            tasks.append(Task(name, key, {"work": self._hand_over(name, work)}))
+            of[name] = images
+        result = self.map("faces", "find_faces", tasks)
+        failed = failed_of(tasks, result)
+        for name, images in of.items():
+            stored = result.done.get(name)
+            why, hint = (
+                (failed[name]["problem"], failed[name]["hint"]) if stored is None else (stored.row["why"], stored.row["hint"])
+            )
+            if stored is None or why:
+                for item in images:
+                    item.end(REFUSED, "face", why, hint)
+                continue
+            for item, mask in zip(images, stored.row["masks"], strict=True):
+                item.face = {"file": str(stored.file("faces.npz")), "name": mask, "key": stored.key} if mask else None
+
     def _entry(self, item: Item, names: Mapping[str, str]) -> dict[str, Any]:
         return {
             "path": str(item.path), "item": item.number, "sha256": item.facts["sha256"], "sop_class": item.facts["sop_class"],
             "pseudonym": names[item.patient], "days": self.secret.days(item.patient), "target": item.target,
-            "head": item.facts["head"],
+            "head": item.facts["head"], "face": item.face,
         }  # fmt: skip
 
     def _stands(self, row: Mapping[str, Any], item: Item) -> bool:
@@ -361,7 +404,13 @@ class _Deidentify:
             notes.append(
                 f"in {cleared} files bits of the voxels beyond those stored were cleared: overlays and worse hide there."
             )
-        heads = {names[item.patient] for item in written if item.facts["head"]}
+        heads = {item.patient for item in written if item.facts["head"] and not self.settings.deface}
+        blanked = {item.patient for item in written if item.face}
+        if blanked:
+            notes.append(
+                f"the face of {len(blanked)} patient{'s' if len(blanked) > 1 else ''} was blanked; brain and regions are untouched. Ears "
+                "stay, and an eye should go over the pictures."
+            )
         if heads:
             notes.append(
                 f"{len(heads)} patient{'s have' if len(heads) > 1 else ' has'} CT or MR that may show the head: a face can be rebuilt "

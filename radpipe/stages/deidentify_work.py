@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,16 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from radpipe.errors import RadpipeError, RunError
-from radpipe.intake.deidentify import burned_in, profile, suspicion
+from radpipe.core.grid import Grid
+from radpipe.errors import EmptyRoiError, FileProblem, GeometryError, RadpipeError, RunError
+from radpipe.intake.deidentify import burned_in, deface, profile, suspicion
 from radpipe.intake.deidentify.identity import Secret
 from radpipe.intake.deidentify.rebuild import Plan, Rebuilt, Refused, object_type, rebuild
 from radpipe.intake.deidentify.words import Words
-from radpipe.io.dicom import headers, pixels
+from radpipe.io.dicom import headers, pixels, rtstruct, seg
 from radpipe.io.dicom.headers import Unreadable
+from radpipe.io.dicom.scan import Series, group, scan_file
+from radpipe.io.dicom.series import frame_positions, read_series
 from radpipe.io.dicom.write_clean import write_dataset
 from radpipe.io.files import sha256_file, write_bytes
 from radpipe.typing import Volume
@@ -41,6 +45,9 @@ _WANTED = headers.tags(
 _VOXELS = headers.tags("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _JUNK = {".ds_store", "thumbs.db", "desktop.ini"}
 _PICTURE_SIDE = 1024
+_NOT_DEFACED = "Look at it: leave it out, or de-identify it without --deface where its face may be shown."
+_OUTLINE = 0.3  # of the body: a region as large as that is its outline
+_NO_TISSUE = ("EXTERNAL", "SUPPORT", "FIXATION", "MARKER", "ISOCENTER", "REGISTRATION")
 
 
 def read_headers(payload: Payload, folder: Path) -> Row:
@@ -80,7 +87,7 @@ def _facts(path: Path, dataset: Dataset) -> Row:
         "born": headers.text(dataset, "PatientBirthDate"), "study": headers.text(dataset, "StudyInstanceUID"),
         "series": headers.text(dataset, "SeriesInstanceUID"),
         "sop": headers.text(dataset, "SOPInstanceUID"),
-        "frame": headers.text(dataset, "FrameOfReferenceUID"), "head": suspicion.is_head(dataset, object_type(dataset)),
+        "frame": headers.text(dataset, "FrameOfReferenceUID"), "head": suspicion.head(dataset, object_type(dataset)),
     }  # fmt: skip
 
 
@@ -93,7 +100,7 @@ def clean_block(payload: Payload, folder: Path) -> Row:
     for entry in json.loads(Path(payload["work"]).read_text(encoding="utf-8")):
         mine = Plan(
             entry["pseudonym"], secret.uid, entry["days"], frozenset(plan["retain"]), words, plan["descriptors"],
-            method=plan["method"], face="YES" if entry["head"] else "",
+            method=plan["method"], face="YES" if entry["head"] == "named" else "",
         )  # fmt: skip
         try:
             rows.append({"item": entry["item"], **_cleaned(entry, mine, plan, Path(payload["out"]), Path(payload["quarantine"]))})
@@ -139,6 +146,11 @@ def _cleaned(entry: Row, mine: Plan, plan: Row, out: Path, quarantine: Path) -> 
                 _put(dataset, voxels)
                 notes.append(f"text was blanked in {len(found)} frame{'' if len(found) == 1 else 's'}")
             mine = replace(mine, pixels_cleaned=bool(plan["clean_pixels"]))
+        if voxels is not None and entry["face"]:
+            voxels = _without_face(voxels, entry["face"])
+            _put(dataset, voxels)
+            mine = replace(mine, face="NO")
+            notes.append("the face was blanked")
         made = _rebuilt(dataset, mine)
         data = write_dataset(_place(out, entry["target"]), made.dataset)
     return {
@@ -152,6 +164,89 @@ def _rebuilt(dataset: Dataset, plan: Plan) -> Rebuilt:
         return rebuild(dataset, plan)
     except Refused as error:
         raise Unreadable(error.what, error.why, error.hint) from None
+
+
+def _without_face(voxels: Volume, face: Row) -> Volume:
+    """The frames with the voxels of the face at the lowest value of each."""
+    with np.load(face["file"]) as stored:
+        mask = stored[face["name"]].astype(bool)
+    if mask.shape != voxels.shape:
+        raise Unreadable("changed", "the file is no longer what it was when its face was looked for.", "Try again.")
+    clean = voxels.copy()
+    for frame, hidden in zip(clean, mask, strict=True):
+        frame[hidden] = frame.min()
+    return clean
+
+
+def find_faces(payload: Payload, folder: Path) -> Row:
+    """deidentify_faces: where the face is in one image series, as masks of its frames (faces.npz).
+
+    payload : work, a file with folder, images and regions (paths), named. The row has what keeps the series from being defaced
+    (why, hint), or for each image the name of its mask; "" where nothing of it is blanked.
+    """
+    work = json.loads(Path(payload["work"]).read_text(encoding="utf-8"))
+    root = Path(work["folder"])
+    found = {path: scan_file(Path(path), root) for path in work["images"]}
+    masks: dict[str, Volume] = {}
+    names: dict[str, str] = dict.fromkeys(work["images"], "")
+    unplaced = set(work["images"])
+    for series in group(found.values()).series:
+        of_path = {file.sop_uid: str(file.path) for file in series.files}
+        unplaced -= set(of_path.values())
+        try:
+            image = read_series(series)
+            face = deface.find_face(image.voxels.astype(np.float32), image.grid, series.modality)
+            _check_regions(work["regions"], series, image.grid, face, image.voxels)
+        except deface.NotFound as error:
+            if error.no_head and not work["named"]:
+                continue
+            return {"why": f"it cannot be defaced: {error.why}", "hint": _NOT_DEFACED}
+        except GeometryError:
+            return {"why": "it cannot be defaced: its slices are no even stack.", "hint": _NOT_DEFACED}
+        for (sop, frame), plane in frame_positions(series).slices.items():
+            name = names[of_path[sop]] = names[of_path[sop]] or f"mask_{len(masks)}"
+            if name not in masks:
+                count = next(file.n_frames for file in series.files if file.sop_uid == sop)
+                masks[name] = np.zeros((count, *image.grid.shape[1:]), bool)
+            masks[name][frame - 1] = face.face[round(plane)]
+    if unplaced and work["named"]:
+        return {"why": "it cannot be defaced: it is a scout, or its place in the patient is not known.", "hint": _NOT_DEFACED}
+    np.savez_compressed(folder / "faces.npz", **masks)  # type: ignore[arg-type]
+    return {"why": "", "hint": "", "masks": [names[path] for path in work["images"]]}
+
+
+def _check_regions(paths: list[str], series: Series, grid: Grid, face: deface.Face, voxels: Volume) -> None:
+    """NotFound where blanking the face would change a voxel of a region or of the brain: values before and after are compared."""
+    after = voxels.copy()
+    after[face.face] = voxels.min()
+    if not np.array_equal(after[face.brain], voxels[face.brain]):
+        raise deface.NotFound("the brain would be touched.")
+    body = int(face.head.sum())
+    for path in paths:
+        for name, mask in _regions(Path(path), series, grid):
+            if mask.sum() > _OUTLINE * body:
+                continue  # the outline of the body itself
+            if not np.array_equal(after[mask], voxels[mask]):
+                raise deface.NotFound(f"{name} of its region files lies in the face and would be touched.")
+
+
+def _regions(path: Path, series: Series, grid: Grid) -> Iterator[tuple[str, Volume]]:
+    """Every region that lies in the series' frame of reference, by number, as voxels of the grid."""
+    kind = headers.text(headers.read_header(path, headers.tags("SOPClassUID"))[0], "SOPClassUID")
+    try:
+        if kind == rtstruct.RTSTRUCT:
+            for roi in rtstruct.read_rtstruct(path).rois:
+                if roi.frame_of_reference_uid in ("", series.frame_of_reference_uid) and roi.interpreted not in _NO_TISSUE:
+                    with suppress(EmptyRoiError, GeometryError):
+                        yield f"region {roi.number}", rtstruct.rasterise(roi, grid)[0].voxels
+        else:
+            segments = seg.read_seg(path)
+            if segments.frame_of_reference_uid in ("", series.frame_of_reference_uid):
+                for one in segments.regions:
+                    with suppress(EmptyRoiError, GeometryError):
+                        yield f"segment {one.number}", one.on_grid(grid).voxels
+    except FileProblem as error:
+        raise deface.NotFound("a file of its regions cannot be read, so they cannot be kept.") from error
 
 
 def _plain_voxels(dataset: Dataset) -> Volume:
@@ -225,4 +320,4 @@ def picture(frame: Volume) -> bytes:
     )
 
 
-__all__ = ["clean_block", "picture", "profile", "read_headers"]
+__all__ = ["clean_block", "find_faces", "picture", "profile", "read_headers"]

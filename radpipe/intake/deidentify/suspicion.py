@@ -25,9 +25,10 @@ _SCREENS = {
 }
 _HEAD = re.compile(
     r"head|brain|skull|face|facial|neuro|crani|cereb|schadel|schaedel|sch\u00e4del|kopf|hirn|neurocran|orbit|sinus|nasoph|oroph|"
-    r"h ?& ?n|\bhn\b|kiefer|jaw|mandib|maxill|\bear\b|temporal|pituit|hypophys|whole ?body|\bwb\b|t[e\u00ea]te|testa|cerveau|cabeza",
+    r"h ?& ?n|\bhn\b|kiefer|jaw|mandib|maxill|\bear\b|temporal|pituit|hypophys|t[e\u00ea]te|testa|cerveau|cabeza",
     re.IGNORECASE,
 )
+_WHOLE = re.compile(r"whole ?body|\bwb\b|ganzk|corps entier|pet|trunk", re.IGNORECASE)
 _FACES = ("CT", "MR")
 WITH_VOXELS = frozenset(
     uid
@@ -68,15 +69,18 @@ def by_header(dataset: Dataset) -> str:
     return ""
 
 
-def is_head(dataset: Dataset, object_type: str) -> bool:
-    """Whether a CT or MR may show a face, by the words of its header; where they name no body part at all, it may."""
+def head(dataset: Dataset, object_type: str) -> str:
+    """Whether a CT or MR shows a head: "named" by the words of its header; "maybe" for the whole body, and where they name no part
+    of the body at all; else ""."""
     if not object_type.endswith("Image") or not any(word in object_type.split() for word in _FACES):
-        return False
+        return ""
     part = _plain(dataset, "BodyPartExamined")
     words = " ".join(
         _plain(dataset, name) for name in ("BodyPartExamined", "StudyDescription", "SeriesDescription", "ProtocolName")
     )
-    return bool(_HEAD.search(words)) or not (part.strip() or words.strip())
+    if _HEAD.search(words):
+        return "named"
+    return "maybe" if _WHOLE.search(words) or not (part.strip() or words.strip()) else ""
 
 
 def _plain_tag(dataset: Dataset, group: int, element: int) -> str:

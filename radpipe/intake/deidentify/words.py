@@ -54,7 +54,7 @@ glioblastoma meningioma adenoma melanoma cyst abscess thrombus calcification hem
 tvn hot cold spot control phantom water test
 """
 _IMAGING = """
-dd quadrature surface multicoil volume array birdcage 
+dd quadrature surface multicoil volume array birdcage
 software inc gmbh lab company corporation ltd version release syngo xa xb vb vd ve va manufacturer dark light blue green
 orange purple red yellow white black cyan magenta pink brown grey gray second first third orbital meatal line example phantom
 qiicr slicereditor editor ultra speed bowtie large fil filter st mi dual hispeed min views comp daily wo w morphologically
