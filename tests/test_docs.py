@@ -19,7 +19,9 @@ def load_tool(repository: Path) -> ModuleType:
     return tool
 
 
-@pytest.mark.parametrize(("page", "maker"), [("features.md", "page"), ("data_schema.md", "schema_page")])
+@pytest.mark.parametrize(
+    ("page", "maker"), [("features.md", "page"), ("data_schema.md", "schema_page"), ("deidentify.md", "deidentify_page")]
+)
 def test_pages_are_made_from_the_code(repository: Path, page: str, maker: str) -> None:
     made = getattr(load_tool(repository), maker)()
     assert (repository / "docs" / page).read_text(encoding="utf-8") == made, "run: make docs"

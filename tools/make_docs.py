@@ -1,4 +1,5 @@
-"""Write docs/features.md from the registries and docs/data_schema.md from the schemas (``make docs``); a test holds both to the code.
+"""Write docs/features.md from the registries, docs/data_schema.md from the schemas and the table of docs/deidentify.md from the
+allow-list (``make docs``); a test holds all to the code.
 
 python tools/make_docs.py            writes the pages
 """
@@ -21,6 +22,7 @@ from radpipe.features.undefined import REASONS
 from radpipe.filters.ibsi_registry import IBSI_FILTERS, module_of
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.settings import FilterSettings
+from radpipe.intake.deidentify import elements
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HEAD = """# What radpipe measures
@@ -67,6 +69,12 @@ def schema_page() -> str:
             lines += _schema(SCHEMAS[name])
     lines += ["## The workflow file", "", *_workflow()]
     return "\n".join(lines) + "\n"
+
+
+def deidentify_page() -> str:
+    """The page of de-identification: its words as they stand, and the table of elements anew."""
+    words, _, _ = (DOCS / "deidentify.md").read_text(encoding="utf-8").partition("\n| element |")
+    return "\n".join([words.rstrip("\n"), "", *_table(elements.HEAD, *elements.rows())])
 
 
 def _schema(schema: Schema) -> Iterator[str]:
@@ -234,3 +242,4 @@ def _reasons() -> Iterator[str]:
 if __name__ == "__main__":
     (DOCS / "features.md").write_text(page(), encoding="utf-8")
     (DOCS / "data_schema.md").write_text(schema_page(), encoding="utf-8")
+    (DOCS / "deidentify.md").write_text(deidentify_page(), encoding="utf-8")
