@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -82,10 +81,9 @@ def _read_dicom(image_path: Path, mask_path: Path, reading: Reading, unit: str, 
         )  # fmt: skip
     from radpipe.io.dicom.pairs import read_dicom_pair  # here: a NIfTI user does without pydicom
 
-    with _seen(image_path, mask_path, reading.roi):
-        image, labels = read_dicom_pair(
-            image_path, mask_path, roi=reading.roi, modality=reading.modality, correct=reading.correct_mask, case_id=case_id
-        )
+    image, labels = read_dicom_pair(
+        image_path, mask_path, roi=reading.roi, modality=reading.modality, correct=reading.correct_mask, case_id=case_id
+    )
     if unit not in ("arbitrary", image.unit):
         raise FileProblem(
             f"its values are {image.unit}, and {unit} is expected.",
@@ -94,19 +92,6 @@ def _read_dicom(image_path: Path, mask_path: Path, reading: Reading, unit: str, 
             path=image_path,
         )
     return image, labels
-
-
-@contextmanager
-def _seen(image_path: Path, mask_path: Path, roi: str) -> Iterator[None]:
-    """What messages may quote of headers: all of it where every file says that the patient's identity was removed; else what tells
-    nothing about anybody, and the names that the user asks for."""
-    from radpipe.intake.discretion import asked_for
-    from radpipe.io.dicom.headers import says_removed, shown_by
-
-    files = [path for path in sorted(image_path.rglob("*")) if path.is_file()] if image_path.is_dir() else [image_path]
-    removed = all(says_removed(path) is not False for path in (mask_path, *files))
-    with shown_by(None if removed else asked_for(roi)):
-        yield
 
 
 def _matched(image: Image, labels: LabelMap, reading: Reading, mask_path: Path, case_id: str, diagnostics: bool) -> Pair:

@@ -13,6 +13,8 @@ import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
@@ -160,33 +162,52 @@ class Show(Protocol):
         """The same for what tells frames apart, which is shown and never counted with."""
 
 
-_show: Show | None = None
+_show: ContextVar[Show | None] = ContextVar("show", default=None)  # of a thread: several read headers at one time
 
 
 @contextmanager
 def shown_by(show: Show | None) -> Iterator[None]:
     """Within: :func:`text` and :func:`texts` tell of every value what ``show`` makes of it, and so do all messages and tables that
     are made with them. Numbers, dates and times are what they are: they are computed with."""
-    global _show
-    before, _show = _show, show
+    before = _show.set(show)
     try:
         yield
     finally:
-        _show = before
+        _show.reset(before)
+
+
+def show_now() -> Show | None:
+    """What :func:`shown_by` has set."""
+    return _show.get()
+
+
+@contextmanager
+def seen(files: Iterable[Path], asked: str = "") -> Iterator[None]:
+    """Within: of these files all may be seen where each says that the patient's identity was removed; else what tells nothing about
+    anybody, and the name or pattern of a region that the user asks for. Where :func:`shown_by` has decided, that stands."""
+    if _show.get() is not None or all(says_removed(path) is not False for path in files):
+        yield
+        return
+    # By its name: which words tell nothing about anybody is the business of the intake room, and no reader knows a room.
+    show: Show = import_module("radpipe.intake.discretion").asked_for(asked)
+    with shown_by(show):
+        yield
 
 
 def text(dataset: Dataset, keyword: str) -> str:
     """An element as one line of text; '' where it is missing, empty or damaged. Several values are joined by a backslash."""
     parts = _parts(dataset, keyword)
-    if _show is not None:
-        parts = [_show.value(keyword, part) for part in parts]
+    show = _show.get()
+    if show is not None:
+        parts = [show.value(keyword, part) for part in parts]
     return "\\".join(parts)
 
 
 def mark(dataset: Dataset, keyword: str) -> str:
     """As :func:`text`, for values that are compared with each other and shown, and that nothing is computed from."""
     found = text(dataset, keyword)
-    return found if _show is None or not found else _show.mark(keyword, found)
+    show = _show.get()
+    return found if show is None or not found else show.mark(keyword, found)
 
 
 def _parts(dataset: Dataset, keyword: str) -> list[str]:

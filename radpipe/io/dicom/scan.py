@@ -162,7 +162,7 @@ def walk(folder: Path) -> Iterator[Path]:
 
 def scan_file(path: Path, folder: Path) -> DicomFile | Left:
     """One file's header. Depends on nothing else, so files may be looked at in any order and anywhere."""
-    return scan_shown(path, folder, (None,))[0]
+    return scan_shown(path, folder, (headers.show_now(),))[0]
 
 
 def scan_shown(path: Path, folder: Path, shows: Sequence[headers.Show | None]) -> list[DicomFile | Left]:
