@@ -15,7 +15,7 @@ import os
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations
@@ -49,6 +49,7 @@ REPORT, REMOVED, QUARANTINE = "report.csv", "removed.csv", "quarantine.csv"
 FILES, WORDS, TABLE, SECRET = "files.csv", "words_to_allow.csv", "pseudonyms.csv", "secret.txt"
 _CLAIM, _RECORD, _RUN, _STORE = "made_with.json", "written.json", "run", "results"
 _REGIONS = ("RT Structure Set", "Segmentation", "Label Map Segmentation")
+_SEE_LOG = "logs/run.log in the private folder says more; the other files went on."
 _LEFT = {"junk", "dicomdir", "link", "copy"}
 _TABLE_COLUMNS = ("patient_id", "pseudonym", "days", "key_check")
 
@@ -114,12 +115,14 @@ def deidentify(
         read_table(table, given)
     with _locked(folders):
         secret = given or _random_secret(folders.private)
-        known = read_table(table, secret)
+        read_table(table, secret)
         _claim(folders, secret)
         with _Deidentify(folder.resolve(), folders, settings, secret, workers, scheduler, limits, progress) as state:
             state.look()
-            names = assign((item.patient for item in state.open()), secret, known)
-            _write_table(table, {**known, **names}, secret)
+            with _table_held(table):
+                known = read_table(table, secret)
+                names = assign((item.patient for item in state.open()), secret, known)
+                _write_table(table, {**known, **names}, secret)
             state.clean(names)
             done = state.finish(names, table)
     if given is None:
@@ -316,8 +319,9 @@ class _Deidentify:
                 elif attempt == "blocks" and len(block) > 1:
                     waiting += [[item] for item in block]
                 else:
-                    item = block[0]
-                    item.end(REFUSED, failed[name]["error"], failed[name]["problem"], failed[name]["hint"])
+                    # What a crash says may quote the file; it stays in the log.
+                    error = failed[name]["error"]
+                    block[0].end(REFUSED, error, f"it could not be worked on ({error}).", _SEE_LOG)
             if not waiting:
                 break
 
@@ -450,10 +454,11 @@ class _Deidentify:
             if item.status == QUARANTINED
         ]
         if seen:
-            quarantine.mkdir(parents=True, exist_ok=True)
             _write(quarantine / QUARANTINE, DEIDENTIFY_QUARANTINE, seen)
-        elif quarantine.is_dir():
+        else:
             _remove(quarantine, QUARANTINE)
+            with suppress(OSError):  # not empty
+                quarantine.rmdir()
 
     # small things
 
@@ -487,6 +492,8 @@ def _locked(folders: Folders) -> Iterator[None]:
         folders.private.mkdir(parents=True, exist_ok=True)
         folders.private.chmod(0o700)
         folders.out.mkdir(parents=True, exist_ok=True)
+        folders.quarantine.mkdir(parents=True, exist_ok=True)
+        folders.quarantine.chmod(0o700)
         handle = os.open(folders.private / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise cannot_write(folders.out, error) from error
@@ -499,6 +506,19 @@ def _locked(folders: Folders) -> Iterator[None]:
                 hint="Wait for it, or choose another --out.",
                 path=folders.out,
             ) from None
+        yield
+
+
+@contextmanager
+def _table_held(table: Path) -> Iterator[None]:
+    """Two batches that share a table wait for each other, or one would lose the other's patients."""
+    try:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(table.with_name(f".{table.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise cannot_write(table, error) from error
+    with os.fdopen(handle, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Settings:
     words : file of words that may stay in names. descriptors : whether any free text may stay. clean_pixels : blank text that is
     seen in the voxels instead of quarantining the file. deface : blank the faces of head CT and MR."""
 
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
     pseudonyms: Path | None = None
     retain: tuple[str, ...] = RETAINED
     words: Path | None = None

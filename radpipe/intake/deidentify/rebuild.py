@@ -126,6 +126,8 @@ class _Work:
                 continue
             rule = None if tag.is_private else table.rules.get(tag)
             if rule is None:
+                if top and tag in WRITTEN:  # written anew
+                    continue
                 if not (top and tag.is_private and self._is_safe(source, tag)) and keyword_for_tag(tag) not in skip:
                     self.removed[_name(tag)] += 1
                 continue
