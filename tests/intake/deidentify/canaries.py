@@ -60,7 +60,7 @@ ImagePositionPatient ImageOrientationPatient RequestedTransferSyntaxUID SOPClass
 RelatedGeneralSOPClassUID OriginalSpecializedSOPClassUID AffectedSOPClassUID RequestedSOPClassUID LengthToEnd NumberOfFrames
 FrameIncrementPointer AvailableTransferSyntaxUID DecayCorrectionDateTime RadionuclideHalfLife RadionuclideTotalDose FrameReferenceTime
 ActualFrameDuration FrameAcquisitionDuration FrameTime PrimaryPromptsCountsAccumulated SecondaryCountsAccumulated TotalCounts
-CountsAccumulated WindowCenter WindowWidth TriggerTime
+CountsAccumulated WindowCenter WindowWidth TriggerTime DoseCalibrationFactor
 """
 STRUCTURE = frozenset(_STRUCTURE.split())
 # Times say nothing without their date: they stand as they are where intervals are kept.

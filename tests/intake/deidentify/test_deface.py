@@ -99,10 +99,10 @@ def _structures(folder: Path, ct: Dataset, centre: tuple[float, float, float]) -
     roi, drawn = Dataset(), Dataset()
     roi.ROINumber, roi.ROIName, roi.ReferencedFrameOfReferenceUID = 1, "GTV", ct.FrameOfReferenceUID
     drawn.ReferencedROINumber, drawn.ContourSequence = 1, []
-    for plane in range(-3, 4):
+    for plane in range(-1, 2):
         contour = Dataset()
         contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", 4
-        z = ORIGIN[2] + 3 * (round((centre[2] - ORIGIN[2]) / 3) + plane)
+        z = ORIGIN[2] + 6 * (round((centre[2] - ORIGIN[2]) / 6) + plane)
         contour.ContourData = [
             value for dx, dy in ((-9, -9), (9, -9), (9, 9), (-9, 9)) for value in (centre[0] + dx, centre[1] + dy, z)
         ]
@@ -131,7 +131,7 @@ def test_a_lesion_is_untouched_or_the_series_is_refused(tmp_path: Path, centre: 
     before = read_series(choose(scan_folder(folder), modality="CT"))
     assert after.grid == before.grid
     changed = after.voxels != before.voxels
-    assert not (changed & BRAIN).any() and (after.voxels[SKIN] < -900).mean() >= 0.99
+    assert not (changed & BRAIN[::2]).any() and (after.voxels[SKIN[::2]] < -900).mean() >= 0.99
     ds = pydicom.dcmread(tmp_path / "out" / images[0].target)
     assert ds.RecognizableVisualFeatures == "NO" and "113102" in [
         code.CodeValue for code in ds.DeidentificationMethodCodeSequence
