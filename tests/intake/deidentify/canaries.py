@@ -60,7 +60,8 @@ ImagePositionPatient ImageOrientationPatient RequestedTransferSyntaxUID SOPClass
 RelatedGeneralSOPClassUID OriginalSpecializedSOPClassUID AffectedSOPClassUID RequestedSOPClassUID LengthToEnd NumberOfFrames
 FrameIncrementPointer AvailableTransferSyntaxUID DecayCorrectionDateTime RadionuclideHalfLife RadionuclideTotalDose FrameReferenceTime
 ActualFrameDuration FrameAcquisitionDuration FrameTime PrimaryPromptsCountsAccumulated SecondaryCountsAccumulated TotalCounts
-CountsAccumulated WindowCenter WindowWidth TriggerTime DoseCalibrationFactor
+CountsAccumulated WindowCenter WindowWidth TriggerTime DoseCalibrationFactor ExposureInuAs
+XRayTubeCurrentInuA RadiopharmaceuticalSpecificActivity
 """
 STRUCTURE = frozenset(_STRUCTURE.split())
 # Times say nothing without their date: they stand as they are where intervals are kept.
