@@ -453,10 +453,12 @@ def broken(planted: canaries.Planted, export: Path, seed: int) -> None:
 def cohorts(run: Run, planted: canaries.Planted, export: Path, folder: Path, *, all_of_it: bool) -> tuple[Said, list[Path]]:
     """ingest of files that were not de-identified, and what comes after it."""
     said = Said()
-    run(ingest, export, "--out", folder / "cohort", "--scheduler", "processes", "-w", "1", said=said)
+    transfer = "auto" if all_of_it else "none"  # pictures of transferred regions take most of the time
+    given = (export, "--out", folder / "cohort", "--scheduler", "processes", "-w", "1")
+    run(ingest, *given, "--transfer", transfer, said=said)
     assert said.status == 3 and "not de-identified" in said.text and "radpipe deidentify" in said.text
     assert len(rows_of(folder / "cohort" / "manifest.csv")) >= 4 and len(rows_of(folder / "cohort" / "failures.csv")) >= 6
-    run(ingest, export, "--out", folder / "cohort", "--scheduler", "processes", "-w", "1", "--transfer", "all", said=said)
+    run(ingest, *given, "--transfer", "all", said=said)
     assert said.status == 2  # made with other settings: the message names them
     places = [folder / "cohort"]
     if all_of_it:
