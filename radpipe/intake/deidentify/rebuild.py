@@ -30,6 +30,8 @@ IMPLEMENTATION = "2.25.260312340731205340918620415973481902731"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d+")
 _LONG = 32
+_BY_POSITION = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence")  # items count
+_REFERS = ("ReferencedImageSequence", "SourceImageSequence", "ReferencedInstanceSequence")
 _OPTION_CODES = {CHARACTERISTICS: "113108", DATES: "113107", DEVICE: "113109", PRIVATE: "113111"}
 _LABELS = {  # what stands for a name that is not allowed; numbered by the element beside it
     "ROIName": ("ROI", "ROINumber"), "SegmentLabel": ("Segment", "SegmentNumber"),
@@ -244,7 +246,16 @@ class _Work:
         if element is None or element.VR != "SQ" or rule.items is None:
             return None
         if rule.kind == "items":
-            return "SQ", Items([self.table(item, rule.items) for item in element.value or ()])
+            items = [self.table(item, rule.items) for item in element.value or ()]
+            if _name(tag) not in _BY_POSITION:
+                # An item of which nothing stays, or a reference that refers to nothing, would only confuse who reads it.
+                pairs = zip(items, element.value or (), strict=True)
+                items = [
+                    one
+                    for one, item in pairs
+                    if (len(one) or not len(item)) and (_name(tag) not in _REFERS or "ReferencedSOPInstanceUID" in one)
+                ]
+            return None if element.value and not items else ("SQ", Items(items))
         made = []
         for item in element.value or ():
             value, scheme = _plain(item, "CodeValue"), _plain(item, "CodingSchemeDesignator")

@@ -1,7 +1,7 @@
 """Free text by allowed words: a text whose words are all on the list stays, any other is replaced and told to the user alone.
 
-The built-in list holds words of anatomy, of imaging and the terms that the standard defines. No first or family names on purpose:
-a word that is both ("Young", "Stern", "Ray") is not on it.
+The built-in list holds words of anatomy, of imaging and the terms that the standard defines. Of words that are family names as well
+("White", "Sharp", "Ray") only those are on it that the field cannot do without ("Head", "Hand").
 """
 
 from __future__ import annotations
@@ -54,23 +54,22 @@ glioblastoma meningioma adenoma melanoma cyst abscess thrombus calcification hem
 tvn hot cold spot control phantom water test
 """
 _IMAGING = """
-dd quadrature surface multicoil volume array birdcage
-software inc gmbh lab company corporation ltd version release syngo xa xb vb vd ve va manufacturer dark light blue green
-orange purple red yellow white black cyan magenta pink brown grey gray second first third orbital meatal line example phantom
-qiicr slicereditor editor ultra speed bowtie large fil filter st mi dual hispeed min views comp daily wo w morphologically
-altered frame position stack volume cta ct pet mr mri mra pt spect nm ac nac attenuation corrected correction uncorrected
-nonattenuation fdg fdgpet wb half full low dose ldct hrct cect ncct cbct contrast noncontrast without with native enhanced
-unenhanced pre post arterial venous portal delayed late early phase phases dynamic static gated ungated respiratory cardiac
-breath breathhold hold inspiration expiration free breathing cor sag ax axial coronal sagittal oblique tra trans transversal
-transverse transaxial recon reconstruction reconstructed reformat mpr mip average avg minip thin thick slice slices lung
-mediastinum bone brain soft tissue kernel sharp smooth standard detail edge std helical spiral sequence sequential topogram
-scout scan localizer localiser locator survey series study exam protocol image images emission transmission acquisition
-acquired original derived primary secondary processed resampled registered registration coregistered rigid deformable
-diffusion dwi adc trace flair stir tirm tse fse ffe gre spgr fspgr mprage mp rage vibe thrive lava dixon haste ssfse trufi
-fiesta bffe balanced epi ep se ge ir tof swi swan pdw pd fatsat fs sat saturation suppressed suppression spair spir inphase
-outphase opposed water fat only in out perfusion dce dsc gadolinium gd map maps parametric t1w t2w space cube vista blade
-propeller radial spoiled gradient echo spin turbo fast inversion recovery iterative osem psf ossm oseem lor ramla bp fbp ctac
-mrac tofpet ultrahd truex bpblob blob vpfx vpfxs vpfxc qclear wbac gauss gaussian hann hanning butterworth shepp logan ramp
+dd quadrature surface multicoil volume array birdcage software inc gmbh lab company corporation ltd version release syngo xa
+xb vb vd ve va manufacturer dark light blue orange purple red yellow cyan magenta second first third orbital meatal line
+example phantom qiicr slicereditor editor ultra speed bowtie large fil filter st mi dual hispeed min views comp daily wo w
+morphologically altered frame position stack cta ct pet mr mri mra pt spect nm ac nac attenuation corrected correction
+uncorrected nonattenuation fdg fdgpet wb half full low dose ldct hrct cect ncct cbct contrast noncontrast without with native
+enhanced unenhanced pre post arterial venous portal delayed late early phase phases dynamic static gated ungated respiratory
+cardiac breath breathhold hold inspiration expiration free breathing cor sag ax axial coronal sagittal oblique tra trans
+transversal transverse transaxial recon reconstruction reconstructed reformat mpr mip average avg minip thin thick slice
+slices lung mediastinum bone brain soft tissue kernel smooth standard detail edge std helical spiral sequence sequential
+topogram scout scan localizer localiser locator survey series study exam protocol image images emission transmission
+acquisition acquired original derived primary secondary processed resampled registered registration coregistered rigid
+deformable diffusion dwi adc trace flair stir tirm tse fse ffe gre spgr fspgr mprage mp rage vibe thrive lava dixon haste
+ssfse trufi fiesta bffe balanced epi ep se ge ir tof swi swan pdw pd fatsat fs sat saturation suppressed suppression spair
+spir inphase outphase opposed water fat only in out perfusion dce dsc gadolinium gd map maps parametric t1w t2w space cube
+vista blade propeller radial spoiled gradient echo spin turbo fast inversion recovery iterative osem psf ossm oseem lor ramla
+bp fbp ctac mrac tofpet ultrahd truex bpblob blob vpfx vpfxs vpfxc qclear wbac gauss gaussian hann hanning butterworth ramp
 allpass all pass none unknown other axis measured segmented converted decay random randoms scatter deadtime normalization
 normalisation prompts singles sinogram convolution subtraction model based monte carlo head supine prone decubitus feet
 fluorodeoxyglucose fluoro deoxyglucose glucose fluorothymidine flt fmiso fluoromisonidazole choline psma dotatate dotatoc fet
@@ -79,33 +78,32 @@ intravenous oral iv po omnipaque iopamidol iohexol ultravist visipaque isovue io
 gadovist magnevist dotarem multihance prohance gadavist siemens healthineers healthcare medical systems system philips toshiba
 canon hitachi fujifilm uih united imaging shimadzu elekta varian cti cps mediso esaote biograph somatom definition force drive
 sensation emotion discovery lightspeed optima revolution brightspeed gemini ingenuity vereos brilliance iqon big bore aquilion
-one prime avanto aera skyra verio prisma vida trio espree symphony magnetom mmr signa explorer ingenia achieva intera panorama
+one prime avanto aera skyra verio prisma trio espree symphony magnetom mmr signa explorer ingenia achieva intera panorama
 allegro ecat exact hr mct vision horizon truepoint truev advance prospeed explore elite advantage sigmacare pinnacle eclipse
 raystation monaco velocity mim slicer plastimatch highdicom dcmqi pydicom radpipe nnunet totalsegmentator itk snap
 """
 _TERMS = """
-elliptical field_map sms smr bore local b1rms smr_b1rms smr_borelocal level reverse measured static
-rectilinear radial spiral single full partial pils sense grappa smash pils other iec_whole_body iec_partial_body iec_head iec_local
-static_field gradient rf iec_normal iec_first_level iec_second_level sar whole_body partial_body local_sar normal_mode
-k-space slice_and_phase phase frequency center_out linear reverse_linear centric segmented unknown extremity multicoil body_coil
-frequency_encoding direct
-original derived primary secondary axial localizer other mixed reformatted resampled mpr mip min max mean max_ip volume none
-filtered average quantity std_mean value map m ffe se ir pr projection magnitude phase real imaginary complex diffusion
-perfusion tof spectroscopy ct pt mr rtstruct seg reg rtdose rtplan ot monochrome1 monochrome2 rgb identity inverse palette
-color linear linear_exact sigmoid yes no hfs hfp ffs ffp hfdr hfdl ffdr ffdl l r a p h f u b lps ras hu us od mghml bqml cnts
-gml gray cm2ml pcnt umlg mlg propcnts propcpm umlming mlming mlminml cps suv bw lbm bsa lbmjames lbmjanma ibw emission
-transmission static dynamic gated whole body image planar norm dtim attn radl scat decy mot pmot clnd rand ranbow dcal start
-admin nonuniform geom singles dlyd proc cylindrical ring multiple stationary step shoot continuous rectangular round hexagonal
-closed_planar open_planar point open_nonplanar closedplanar_xor binary fractional labelmap probability occupancy automatic
-semiautomatic manual undefined gtv ctv ptv organ external avoidance support fixation isocenter marker registration
-treated_volume irrad_volume bolus brachy_channel brachy_accessory brachy_src_app brachy_chnl_shld contrast_agent cavity
-control dose_region dose_measurement treated rigid rigid_scale affine approved unapproved rejected sequenced constant_angle
-free spiral sk mtc ss trss sp mp osp pfg cg ppg fc pfpi pfpp sat sp_sat ft ew ee cd 2d 3d row col cw cc head physical
-effective error plan multi_plan fraction beam brachy fraction_session beam_session brachy_session control_point record
-directional bmatrix isotropic t1 t2 t2_star proton_density flow_encoded fluid_attenuated tagging temporal_position temporal
-multi_echo fmri stir susceptibility velocity water fat sampled distorted iso_2022 product conventional echo_planar spin_echo
-gradient segmented_k_space standard short long iso_10918_1 iso_14495_1 iso_15444_1 iso_15444_2 adc parallel fan cone fov
-volumetric true warped multiplication decay user model recon acq acquisition mosaic nd dis2d dis3d fil fm4 vpfx csa
+gy relative roentgen none pixel dvh tissue heterogeneity roi_override water elliptical field_map sms smr bore local b1rms
+smr_b1rms smr_borelocal level reverse measured static rectilinear radial spiral single full partial pils sense grappa smash
+other iec_whole_body iec_partial_body iec_head iec_local static_field gradient rf iec_normal iec_first_level iec_second_level
+sar whole_body partial_body local_sar normal_mode k-space slice_and_phase phase frequency center_out linear reverse_linear
+centric segmented unknown extremity multicoil body_coil frequency_encoding direct original derived primary secondary axial
+localizer mixed reformatted resampled mpr mip min max mean max_ip volume filtered average quantity std_mean value map m ffe se
+ir pr projection magnitude real imaginary complex diffusion perfusion tof spectroscopy ct pt mr rtstruct seg reg rtdose rtplan
+ot monochrome1 monochrome2 rgb identity inverse palette color linear_exact sigmoid yes no hfs hfp ffs ffp hfdr hfdl ffdr ffdl
+l r a p h f u b lps ras hu us od mghml bqml cnts gml cm2ml pcnt umlg mlg propcnts propcpm umlming mlming mlminml cps suv bw
+lbm bsa lbmjames lbmjanma ibw emission transmission dynamic gated whole body image planar norm dtim attn radl scat decy mot
+pmot clnd rand ranbow dcal start admin nonuniform geom singles dlyd proc cylindrical ring multiple stationary step shoot
+continuous rectangular round hexagonal closed_planar open_planar point open_nonplanar closedplanar_xor binary fractional
+labelmap probability occupancy automatic semiautomatic manual undefined gtv ctv ptv organ external avoidance support fixation
+isocenter marker registration treated_volume irrad_volume bolus brachy_channel brachy_accessory brachy_src_app
+brachy_chnl_shld contrast_agent cavity control dose_region dose_measurement treated rigid rigid_scale affine approved
+unapproved rejected sequenced constant_angle free sk mtc ss trss sp mp osp pfg cg ppg fc pfpi pfpp sat sp_sat ft ew ee cd 2d
+3d row col cw cc head physical effective error plan multi_plan fraction beam brachy fraction_session beam_session
+brachy_session control_point record directional bmatrix isotropic t1 t2 t2_star proton_density flow_encoded fluid_attenuated
+tagging temporal_position temporal multi_echo fmri stir susceptibility velocity fat sampled distorted iso_2022 product
+conventional echo_planar spin_echo segmented_k_space standard iso_10918_1 iso_14495_1 iso_15444_1 iso_15444_2 adc parallel fan
+cone fov volumetric true warped multiplication decay user model recon acq acquisition mosaic nd dis2d dis3d fil fm4 vpfx csa
 csamanipulated csaparallel csaimage spi ct_som5 ct_som7 som5 water_ip water_op motn cln slsens ran add time manu sing helical
 mode research iec fda mhra riesz om sn qa b0 b1000 t1w t2w t2star f18 ga68 c11 n13 o15 cu64 zr89 i124 tc99m fl18 18f 68ga 11c
 prescan legacy_converted converted monochrome

@@ -114,9 +114,9 @@ def _structures(folder: Path, ct: Dataset, centre: tuple[float, float, float]) -
 @pytest.mark.parametrize(("centre", "status"), [((0.0, -40.0, -10.0), "written"), ((0.0, -85.0, -80.0), "refused")])
 def test_a_lesion_is_untouched_or_the_series_is_refused(tmp_path: Path, centre: tuple[float, float, float], status: str) -> None:
     folder = tmp_path / "export"
-    stored = (a_scan("CT") + 1024).clip(0).astype(np.uint16)
+    stored = (a_scan("CT")[::2] + 1024).clip(0).astype(np.uint16)
     paths = _conftest().write_series(
-        folder, stored, "CT", origin=ORIGIN, step_mm=3.0, BodyPartExamined="HEAD", PixelSpacing=[2.5, 2.5]
+        folder, stored, "CT", origin=ORIGIN, step_mm=6.0, BodyPartExamined="HEAD", PixelSpacing=[2.5, 2.5]
     )
     _structures(folder, pydicom.dcmread(paths[0], stop_before_pixels=True), centre)
     done = deidentify(
