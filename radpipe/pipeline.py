@@ -23,6 +23,7 @@ from types import ModuleType
 import yaml
 
 from radpipe.config import Workflow
+from radpipe.core.plain_words import one_line, plain_traceback
 from radpipe.errors import RadpipeError, RunError
 from radpipe.io.files import cannot_write, write_bytes
 from radpipe.io.run_folder import RunFolder
@@ -93,9 +94,9 @@ def _run_stage(stage: ModuleType, context: Context) -> StageResult:
         raise cannot_write(Path(error.filename or context.folder.path), error) from error
     except Exception as error:
         # A fault of ours: the user gets one line and where the rest is; the log gets the traceback.
-        LOG.exception("stage %s", stage.NAME)
+        LOG.error("stage %s\n%s", stage.NAME, plain_traceback(error))
         raise RunError(
-            f"stage {stage.NAME} met a fault in radpipe ({type(error).__name__}: {error}).",
+            f"stage {stage.NAME} met a fault in radpipe ({one_line(error)}).",
             hint="Please report it with this file; what is done so far is kept.", path=context.folder.log, kind="unexpected",
         ) from error  # fmt: skip
     if result.computed:

@@ -1,5 +1,5 @@
-"""Write docs/features.md and tables of docs/arms.md from the registries, docs/data_schema.md from the schemas (``make docs``); tests hold
-them to the code.
+"""Write docs/features.md and tables of docs/arms.md from the registries, docs/data_schema.md from the schemas and the table of
+docs/deidentify.md from the allow-list (``make docs``); tests hold them to the code.
 
 python tools/make_docs.py            writes the pages
 """
@@ -23,6 +23,7 @@ from radpipe.features.undefined import REASONS
 from radpipe.filters.ibsi_registry import IBSI_FILTERS, module_of
 from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.filters.settings import FilterSettings
+from radpipe.intake.deidentify import elements
 from radpipe.models.config import PARAMS
 from radpipe.models.registry import OUTCOME_KINDS
 from radpipe.networks.registry import CLASSIFIERS
@@ -45,6 +46,9 @@ GROUPS = {
     "What you bring": ("manifest", "outcomes", "pseudonyms"),
     "What `radpipe ingest` leaves": (
         "ingest", "ingest_regions", "ingest_files", "ingest_failures", "rois", "outcome_ids", "outcome_cells",
+    ),
+    "What `radpipe deidentify` leaves": (
+        "deidentified", "deidentify_removed", "deidentify_files", "deidentify_words", "deidentify_quarantine",
     ),
     "What `radpipe doctor` leaves": (
         "doctor_findings", "doctor_geometry", "doctor_regions", "doctor_overlaps", "doctor_discretisation", "doctor_repairs",
@@ -69,6 +73,12 @@ def schema_page() -> str:
             lines += _schema(SCHEMAS[name])
     lines += ["## The workflow file", "", *_workflow()]
     return "\n".join(lines) + "\n"
+
+
+def deidentify_page() -> str:
+    """The page of de-identification: its words as they stand, and the table of elements anew."""
+    words, _, _ = (DOCS / "deidentify.md").read_text(encoding="utf-8").partition("\n| element |")
+    return "\n".join([words.rstrip("\n"), "", *_table(elements.HEAD, *elements.rows())])
 
 
 def _schema(schema: Schema) -> Iterator[str]:
@@ -318,3 +328,4 @@ if __name__ == "__main__":
     (DOCS / "features.md").write_text(page(), encoding="utf-8")
     (DOCS / "data_schema.md").write_text(schema_page(), encoding="utf-8")
     (DOCS / "arms.md").write_text(arms_page(), encoding="utf-8")
+    (DOCS / "deidentify.md").write_text(deidentify_page(), encoding="utf-8")

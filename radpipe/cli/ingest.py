@@ -86,6 +86,26 @@ _SHOWN = 5
     help="Table of patient_id and pseudonym, where the images bear pseudonyms.",
 )
 @click.option(
+    "--keep-ids",
+    is_flag=True,
+    help="Keep patient ids, UIDs, texts and names of files of an export that was not de-identified; else pseudonyms stand for them.",
+)
+@click.option(
+    "--secret-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Text file with the secret that these pseudonyms are made from, as for radpipe deidentify; else a random one.",
+)
+@click.option(
+    "--allow-words",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Words and whole texts that may be seen of such an export (names of regions), one a line.",
+)
+@click.option(
+    "--write-pseudonyms",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write which patient and file each of them stands for; not within the cohort. Keep it apart.",
+)
+@click.option(
     "--redo", is_flag=True, help="Make the cohort anew where it was made with other settings or its manifest was edited."
 )
 @click.option("--workers", "-w", type=click.IntRange(1), help="Series at a time; one per core by default.")
@@ -100,6 +120,7 @@ def ingest(
     transfer: Any, uneven: str, suv: str,
     list_rois: bool, roi_map: Path | None, merge_rois: bool, outcomes: Path | None, id_column: str | None, sheet: str | None,
     day_first: bool | None, pseudonyms: Path | None,
+    keep_ids: bool, secret_file: Path | None, allow_words: Path | None, write_pseudonyms: Path | None,
     redo: bool, workers: int | None, scheduler: str, case_memory_mb: float, case_timeout_s: float, quiet: bool,
 ) -> int:  # fmt: skip
     """Images and regions under FOLDER, whatever its order, to a cohort: NIfTI files and the manifest that `radpipe run` takes.
@@ -113,6 +134,10 @@ def ingest(
     files, used or left and why), ingest_regions.csv (every region and by which rule), ingest_files.csv (every file) and, where
     something failed, failures.csv. ingest.radpipe/ holds results by their content, so that the same command carries on after an
     interruption; it may be removed. Nothing in FOLDER is changed, and links out of it are not followed.
+
+    Of an export that was not de-identified (PatientIdentityRemoved is not YES) the cohort bears pseudonyms: of patient ids, UIDs,
+    names of files and folders, and of texts whose words are not on the list. --keep-ids keeps all of them; what else a file tells,
+    and pictures with names in them, are the matter of radpipe deidentify.
 
     Exit status 3: some files or regions could not be used.
     """
@@ -128,11 +153,21 @@ def ingest(
         raise ConfigError("--sheet and --day-first are of an outcome sheet.", hint="Say --outcomes too, or leave them out.")
     if pseudonyms is not None and outcomes is None:
         raise ConfigError("--pseudonyms is of an outcome sheet.", hint="Say --outcomes too, or leave it out.")
+    if keep_ids and (secret_file is not None or allow_words is not None or write_pseudonyms is not None):
+        raise ConfigError(
+            "--secret-file, --allow-words and --write-pseudonyms are of pseudonyms.", hint="Leave them out, or --keep-ids."
+        )
+    if write_pseudonyms is not None and write_pseudonyms.resolve().is_relative_to(out.resolve()):
+        raise ConfigError(
+            "the table of pseudonyms would lie in the cohort.", hint="Choose a place for --write-pseudonyms apart from it."
+        )
     if merge_rois and roi_map is None:
         raise ConfigError("--merge-rois is of a region map.", hint="Say --roi-map too, or leave it out.")
     options = stage.Options(
         modalities=tuple(dict.fromkeys(modalities)), descriptions=descriptions, series=series, transfer=transfer, uneven=uneven, suv=suv,
         region_map=parse_region_map(read_mapping(roi_map), roi_map) if roi_map else None, merge=merge_rois,
+        keep_ids=keep_ids, secret=secret_file, allowed=tuple(_lines(allow_words)) if allow_words is not None else (),
+        table=write_pseudonyms,
     )  # fmt: skip
     how: dict[str, Any] = {
         "workers": workers, "scheduler": scheduler, "limits": stage.Limits(case_memory_mb, case_timeout_s), "progress": Progress(quiet=quiet),
@@ -141,6 +176,7 @@ def ingest(
         rows, met, new = stage.list_rois(folder, out, options, **how)
         click.echo(census_text(rows), nl=False)
         show_failures(met, "")
+        tell_identified(met, secret_file)
         click.echo(f"{out / stage.ROIS}: the same as a table")
         aliases = out / stage.ROI_MAP
         click.echo(
@@ -151,10 +187,10 @@ def ingest(
     if outcomes is not None and id_column is not None:
         joined = stage.Outcomes(outcomes, id_column, pseudonyms, sheet, day_first)
     done = stage.ingest(folder, out, options, outcomes=joined, redo=redo, **how)
-    return close(done, out, began)
+    return close(done, out, began, secret_file)
 
 
-def close(done: Ingested, out: Path, began: float) -> int:
+def close(done: Ingested, out: Path, began: float, secret: Path | None = None) -> int:
     """The last lines and the exit status."""
     from radpipe.intake.cases import NOT_IN_MAP
     from radpipe.intake.ingest_table import LEFT, file_rows, left_in_words
@@ -175,12 +211,7 @@ def close(done: Ingested, out: Path, began: float) -> int:
     for note in done.outcomes:
         click.echo(f"outcomes: {note}")
     show_failures(done, str(out / "failures.csv"))
-    if done.identified:
-        click.echo(
-            f"not de-identified: {done.identified} of {done.dicom} DICOM files do not say that the patient's identity was removed "
-            "(PatientIdentityRemoved). The cohort bears the patient ids of the export. Pseudonyms and de-identification are the "
-            "matter of radpipe deidentify, not of this command."
-        )
+    tell_identified(done, secret)
     transferred = {row["case_id"] for row in done.regions if row.get("status") == "used" and row["transferred"] == "yes"}
     if transferred:
         words = "case has a transferred region" if len(transferred) == 1 else "cases have transferred regions"
@@ -193,6 +224,43 @@ def close(done: Ingested, out: Path, began: float) -> int:
     if done.rows:
         click.echo(f"next: radpipe doctor {out}    then: radpipe init {out}")
     return 3 if done.failures else 0
+
+
+def tell_identified(done: Ingested, secret: Path | None) -> None:
+    """What an export is that was not de-identified, what was done about it, and what can be."""
+    if not done.identified:
+        return
+    click.echo(
+        f"not de-identified: {done.identified} of {done.dicom} DICOM files do not say that the patient's identity was removed "
+        "(PatientIdentityRemoved)."
+    )
+    if done.discreet:
+        click.echo(
+            "  Pseudonyms stand for patient ids, UIDs, names of files, and texts whose words are not on the list (--allow-words "
+            "FILE; --keep-ids keeps all of them; --write-pseudonyms FILE, apart from the cohort, says which is which)."
+        )
+        if secret is None:
+            click.echo(
+                "  They are random: another --out gets others, and without --write-pseudonyms nobody can tell later who is who. "
+                "--secret-file FILE makes them the same for the same patient. Remove ingest.radpipe/, where the random secret "
+                "is, before the cohort is passed on."
+            )
+    elif done.kept:
+        click.echo("  The cohort bears the patient ids and texts of the export, as --keep-ids says.")
+    else:
+        click.echo("  Their patients are those of files that say it, so ids are kept as they are.")
+    click.echo(
+        "  The files themselves, and what is written or can be seen in the pictures: radpipe deidentify FOLDER --out CLEAN"
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "the list of words cannot be read.", hint="Name a text file in UTF-8, one word or text a line."
+        ) from error
 
 
 def show_failures(done: Ingested, table: str) -> None:

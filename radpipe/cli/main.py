@@ -19,6 +19,10 @@ COMMANDS = {
     "stage": ("radpipe.cli.run:stage", "One stage of the flow."),
     "predict": ("radpipe.cli.predict:predict", "New patients scored by a run's models, refitted on all its patients."),
     "ingest": ("radpipe.cli.ingest:ingest", "A hospital's export (DICOM, NIfTI, NRRD) to a cohort of images and masks."),
+    "deidentify": (
+        "radpipe.cli.deidentify:deidentify",
+        "A hospital's export built anew without what identifies; --verify audits any folder.",
+    ),
     "init": ("radpipe.cli.init:init", "Look at a folder of images and masks; write a manifest and a workflow to start from."),
     "doctor": (
         "radpipe.cli.doctor:doctor",
@@ -77,4 +81,9 @@ def main() -> None:
     except RadpipeError as error:
         click.echo(f"radpipe: {error}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # Python's own report would quote what it choked on: it may be somebody's name
+        from radpipe.core.plain_words import plain_traceback
+
+        click.echo(f"{plain_traceback(error)}\nradpipe: this is a fault in radpipe. Please report it with these lines.", err=True)
+        sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

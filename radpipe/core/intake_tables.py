@@ -302,7 +302,74 @@ DOCTOR_REPAIRS = Schema(
     ),
     ("case_id", "repair", "file"),
 )
+_ITEM = Column("item", "int64", "number of the file; which file it is, only OUT.private/files.csv says")
+_OBJECT_TYPE = Column("object_type", "string", "DICOM object type; empty where the file is none")
+_STATUS = Column(
+    "status",
+    "string",
+    "what became of the file",
+    allowed=("written", "quarantined", "refused", "left"),
+)
+DEIDENTIFIED = Schema(
+    "deidentified",
+    "What radpipe deidentify made of every file of an export, without a name or a value of a header (report.csv in the output).",
+    (
+        _ITEM,
+        _OBJECT_TYPE,
+        Column("pseudonym", "string", "of the patient; empty where none was given"),
+        _STATUS,
+        Column("why", "string", "why it was not written"),
+        Column("what_to_do", "string", "what to do about it"),
+        Column("file", "string", "the clean file, within the output; empty where there is none"),
+        Column("notes", "string", "what else was done to it"),
+    ),
+    ("item",),
+)
+DEIDENTIFY_REMOVED = Schema(
+    "deidentify_removed",
+    "Every kind of element that was removed, emptied or replaced by a numbered name (removed.csv in the output).",
+    (
+        Column("keyword", "string", "DICOM keyword; the tag where it has none; 'private elements' for all of these"),
+        Column("count", "int64", "elements, over all files and levels of nesting; a sequence with all it held counts once"),
+    ),
+    ("keyword",),
+)
+DEIDENTIFY_FILES = Schema(
+    "deidentify_files",
+    "Which file of the export was which item (OUT.private/files.csv; it may name people and stays in the hospital).",
+    (
+        _ITEM,
+        Column("file", "string", "path within the export"),
+        _OBJECT_TYPE,
+        _STATUS,
+        Column("why", "string", "why it was not written"),
+        Column("what_to_do", "string", "what to do about it"),
+    ),
+    ("item",),
+)
+DEIDENTIFY_WORDS = Schema(
+    "deidentify_words",
+    "Texts that were replaced because a word of theirs is not on the list (OUT.private/words_to_allow.csv; they may name people).",
+    (
+        Column("keyword", "string", "the element"),
+        Column("text", "string", "its text in the export"),
+        Column("count", "int64", "how often"),
+    ),
+    ("keyword", "text"),
+)
+DEIDENTIFY_QUARANTINE = Schema(
+    "deidentify_quarantine",
+    "Files that may show text, and a picture of each (OUT.quarantine/quarantine.csv; it stays in the hospital).",
+    (
+        _ITEM,
+        _OBJECT_TYPE,
+        Column("why", "string", "why it was not written"),
+        Column("picture", "string", "in the same folder; empty where it could not be decoded"),
+    ),
+    ("item",),
+)
 INTAKE = (
     MANIFEST, OUTCOMES, PSEUDONYMS, OUTCOME_IDS, OUTCOME_CELLS, INGEST, INGEST_REGIONS, INGEST_FILES, INGEST_FAILURES, ROI_CENSUS,
     DOCTOR_FINDINGS, DOCTOR_GEOMETRY, DOCTOR_REGIONS, DOCTOR_OVERLAPS, DOCTOR_DISCRETISATION, DOCTOR_REPAIRS,
+    DEIDENTIFIED, DEIDENTIFY_REMOVED, DEIDENTIFY_FILES, DEIDENTIFY_WORDS, DEIDENTIFY_QUARANTINE,
 )  # fmt: skip

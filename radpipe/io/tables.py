@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from radpipe.core.plain_words import plain
 from radpipe.core.tables import Schema, check_table, make_table
 from radpipe.errors import FileProblem, SchemaError
 from radpipe.io.cells import protect, quoted, unprotect
@@ -135,7 +136,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         raise cannot_read(path, error) from error
     except pa.ArrowException as error:
         raise FileProblem(
-            f"this is not a whole Parquet table ({str(error).splitlines()[0]}).",
+            f"this is not a whole Parquet table ({plain(str(error).splitlines()[0])}).",
             hint="Delete it and run the stage that makes it again.",
             path=path,
         ) from error

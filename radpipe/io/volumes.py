@@ -22,6 +22,7 @@ import SimpleITK as sitk
 
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
+from radpipe.core.plain_words import plain
 from radpipe.errors import EmptyRoiError, FileProblem, RadpipeError
 from radpipe.io import metaimage, nifti, nrrd
 from radpipe.io.declared import CutOff, Declared, NotFinite, Unsound
@@ -399,7 +400,9 @@ def _asked(of_itk: Callable[[], Any]) -> Any:
         if "orthonormal" in str(error):
             raise Unsound(*_SHEARED) from error
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise Unsound(f"ITK cannot read it ({lines[-1] if lines else 'no reason given'}).", "Export the file again.") from error
+        raise Unsound(
+            f"ITK cannot read it ({plain(lines[-1]) if lines else 'no reason given'}).", "Export the file again."
+        ) from error
 
 
 def _grid(reader: sitk.ImageFileReader, promised: Declared) -> Grid:

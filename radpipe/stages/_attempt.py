@@ -6,10 +6,10 @@ import contextlib
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from radpipe.core.plain_words import plain_traceback
 from radpipe.errors import RadpipeError, RunError
 from radpipe.io.store import Store
 from radpipe.stages._child import classify
@@ -95,7 +95,7 @@ def run_task(spec: dict[str, Any], servers: Servers = _servers) -> dict[str, Any
             if status is not None:
                 return {**status, **costs}
     except (RadpipeError, OSError) as error:
-        return {"ok": False, **classify(error), "traceback": traceback.format_exc(), **costs}
+        return {"ok": False, **classify(error), "traceback": plain_traceback(error), **costs}
 
 
 def _try_once(spec: dict[str, Any], servers: Servers, costs: dict[str, Any]) -> dict[str, Any] | None:

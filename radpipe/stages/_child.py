@@ -28,6 +28,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from radpipe.core.plain_words import one_line, plain_traceback
 from radpipe.errors import RadpipeError, RunError
 
 # Over the wall limit that the worker keeps, for the case that the worker is gone.
@@ -137,7 +138,7 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
         seal(request["stage"], request["key"], workdir, row)
         return {"ok": True}
     except BaseException as error:
-        return {"ok": False, **classify(error), "traceback": traceback.format_exc()[-20000:]}
+        return {"ok": False, **classify(error), "traceback": plain_traceback(error)}
 
 
 def classify(error: BaseException) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def classify(error: BaseException) -> dict[str, Any]:
         return _facts("memory", "there was not enough memory for this case.", hint)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    problem = f"{type(error).__name__}: {text[:300]}{where}."
+    problem = f"{one_line(error)}{where}."
     return _facts(
         "unexpected", problem, "This is a fault in radpipe, not in the case; the traceback is in logs/run.log. Report it."
     )

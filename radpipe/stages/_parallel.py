@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from radpipe.core.plain_words import one_line, plain_output
 from radpipe.errors import RunError
 from radpipe.io.store import Store, StoredResult
 from radpipe.stages._pool import Pool, worker_died
@@ -187,7 +188,7 @@ class _Work:
         except Exception as error:
             if not worker_died(error):
                 raise RunError(
-                    f"stage {self.stage}: a worker could not take its task ({type(error).__name__}: {error}).",
+                    f"stage {self.stage}: a worker could not take its task ({one_line(error)}).",
                     hint="Check that every worker has the same radpipe.",
                 ) from error
             self._worker_died(task)
@@ -230,7 +231,7 @@ class _Work:
         self._fail(task, facts, {**_FOUND, "found": False, "tries": STRIKES})
 
     def _fail(self, task: Task, facts: dict[str, Any], timing: dict[str, Any]) -> None:
-        details = [str(facts[name]) for name in ("traceback", "output") if facts.get(name)]
+        details = [text for text in (facts.get("traceback"), plain_output(str(facts.get("output") or ""))) if text]
         LOG.warning("stage %s, %s: %s: %s\n%s", self.stage, task.task_id, facts["error"], facts["problem"], "\n".join(details))
         if facts.get("fatal"):
             raise RunError(facts["problem"], hint=facts["hint"], case_id=task.case_id, path=facts.get("path", ""))

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from radpipe.core.plain_words import one_line
 from radpipe.errors import RunError
 from radpipe.io.files import cannot_write
 from radpipe.stages._attempt import Servers, run_task
@@ -117,12 +118,12 @@ class Pool:
                 self._open_cluster()
                 return
             except Exception as error:  # a worker that is killed while it starts fails the whole cluster, as whatever exception
-                ROOT_LOG.warning("the workers did not start (%s: %s)", type(error).__name__, error)
+                ROOT_LOG.warning("the workers did not start (%s)", one_line(error))
                 self._close_cluster()
                 if not tries_left:
                     self.close(patient=False)
                     raise RunError(
-                        f"the {self.workers} workers could not be started ({type(error).__name__}: {error}).",
+                        f"the {self.workers} workers could not be started ({one_line(error)}).",
                         hint="Rerun with --scheduler processes (no Dask); in a script, start it under if __name__ == '__main__'.",
                     ) from error
 

@@ -65,9 +65,11 @@ INTAKE = (
     "radpipe.preprocessing.resample",
     "radpipe.report.overlay",
 )
+DEIDENTIFY = ("numpy", "radpipe.stages.deidentify_work")
 DOCTOR = ("numpy", "radpipe.stages.doctor_work")  # no kernels: a look at a cohort starts at once
 KINDS: dict[str, tuple[str, ...]] = {
     "bare": (),
+    "deidentify": DEIDENTIFY,
     "doctor": DOCTOR,
     "intake": INTAKE,
     "light": LIGHT,

@@ -68,6 +68,18 @@ def read_cases(path: Path) -> TableCases:
     return TableCases(columns, tuple(cases), problems, named)
 
 
+def shown_path(case: TableCase, path: str) -> str:
+    """A file of a case as the table names it, from the table's own folder; of any other the last part. Of none, the mask."""
+    for file, cell in ((case.image, _cell(case, "image")), (case.mask, _cell(case, "mask"))):
+        if path and Path(path) == file and cell:
+            return cell
+    return Path(path).name if path else _cell(case, "mask")
+
+
+def _cell(case: TableCase, word: str) -> str:
+    return case.cells.get(_RADPIPE[word]) or case.cells.get(_PYRADIOMICS[word]) or ""
+
+
 def single_case(image: Path, mask: Path, roi: str = "") -> TableCases:
     """One image and its mask, named on the command line. roi : of a file with several regions; FileProblem, listing them, where a
     mask of labels or of 3D Slicer's segments has none of that name or number."""

@@ -129,6 +129,7 @@ class Context:
         workflow, out = self.invocation
         for failure in failures:
             row = {name: str(failure.get(name, "")) for name in ("case_id", "error", "path", "problem", "hint")}
+            row["path"] = self._within(row["path"])
             rows.setdefault(row["case_id"], {**row, "stage": stage, "rerun": f"radpipe run {workflow} --out {out}"})
         failed = [case_id for case_id in rows if case_id in set(expected)]
         reconcile(stage, expected, done, failed)
@@ -140,6 +141,18 @@ class Context:
         self.write(tables.FAILURES, [*kept, *rows.values()], csv=True)
         total, computed = self._tasks.get(stage, [0, 0])
         return StageResult(stage, len(expected), len(done), len(rows), total, computed, note)
+
+    def _within(self, path: str) -> str:
+        """A path as tables have it: from the manifest's folder, the workflow's or the run's own; of any other the last part. Where the
+        files of a study lie may tell whose they are."""
+        found = Path(path)
+        if not path or not found.is_absolute():
+            return path
+        manifest = self.workflow.resolve(self.workflow.cohort.manifest).parent
+        for base in (manifest, self.workflow.base, self.folder.path):
+            if found.is_relative_to(base.absolute()):
+                return found.relative_to(base.absolute()).as_posix()
+        return found.name
 
     def not_needed(self, stage: str, makes: Sequence[tables.Schema], why: str) -> StageResult:
         """Take away what an earlier run with other settings left of this stage, so that nothing later reads it."""

@@ -34,7 +34,7 @@ def convert(state: Ingest, *, own_only: bool = False) -> None:
         described = state.store.session_folder / f"series-{key}.json"
         described.write_text(json.dumps(intake_work.series_row(image.series)), encoding="utf-8")
         folder = ingest_table.common_folder(image.files) if len(image.files) > 1 else image.files[0]
-        tasks.append(Task(image.facts.key, key, {"series": str(described), **settings}, path=folder))
+        tasks.append(Task(image.facts.key, key, {"series": str(described), **settings, **state.seen}, path=folder))
     result = state.map("images", "convert_series", tasks)
     failed = failed_of(tasks, result)
     for task in tasks:
@@ -54,7 +54,7 @@ def _draw(state: Ingest) -> None:
         parts = {"rois": list(pair.rois), "grid": image.result.row["grid"], "transform": transform, "kind": regions.facts.kind,
                  "transferred": pair.transferred}  # fmt: skip
         key = state.key("regions", file=regions.facts.sha256, **parts)
-        tasks.append(Task(str(at), key, {"path": str(regions.path), **parts}, path=regions.relative))
+        tasks.append(Task(str(at), key, {"path": str(regions.path), **parts, **state.seen}, path=regions.relative))
         about[str(at)] = (pair, regions)
     result = state.map("regions", "draw_regions", tasks)
     failed = failed_of(tasks, result)

@@ -12,6 +12,9 @@ from radpipe.intake.cases import CaseFacts, LeftRegion, name_cases
 from radpipe.intake.ingest_table import FAILED, LEFT, USED
 from radpipe.intake.pairing import REGISTERED
 from radpipe.io.cohort_folder import MANIFEST
+from radpipe.io.dicom.headers import read_header, reasons, tags
+from radpipe.io.dicom.headers import text as text_of
+from radpipe.io.files import atomic_write
 from radpipe.io.rows import to_csv
 from radpipe.stages import intake_work
 from radpipe.stages._parallel import Task
@@ -64,6 +67,8 @@ def finish(state: Ingest, outcomes: Outcomes | None) -> Ingested:
     if outcomes is not None:
         columns = _join(state, outcomes, done, files)
     _tables(state, done, columns, files)
+    if state.options.table is not None and state.discretion is not None:
+        _who_is_who(state, state.options.table)
     state.cohort.publish(files)
     return done
 
@@ -202,6 +207,39 @@ def _use(state: Ingest, case: CaseFacts) -> None:
                 item.cases.append(case.case_id)
 
 
+def source_ids(state: Ingest) -> dict[str, str]:
+    """Pseudonym -> the id that the export has: known while the command runs, and written nowhere but where the user asks for it."""
+    assert state.discretion is not None
+    found: dict[str, str] = {}
+    for image in state.images.values():
+        if image.facts.patient_id not in found and image.series is not None:
+            with reasons():
+                header, _ = read_header(image.series.files[0].path, tags("PatientID"))
+            found[image.facts.patient_id] = text_of(header, "PatientID").strip()
+    return {shown: source for shown, source in found.items() if source}
+
+
+def _who_is_who(state: Ingest, table: Path) -> None:
+    """The user's own tables: which patient a pseudonym stands for, and beside it which file and region. Nobody else may read them."""
+    assert state.discretion is not None
+    people = [{"patient_id": source, "pseudonym": shown} for shown, source in sorted(source_ids(state).items())]
+    others = [{"what": "file", "original": real, "shown": shown} for shown, real in sorted(state.real.items()) if real != shown]
+    names = set()
+    for regions in state.regions.values():
+        if regions.facts.kind != "volume":
+            found = intake_work.describe_regions({"path": str(regions.path), "kind": regions.facts.kind, "key_file": ""}, Path())
+            names |= {roi["name"] for roi in found["rois"]}
+    shown_as = {name: state.discretion.text(name) for name in names}
+    others += [{"what": "region", "original": name, "shown": shown} for name, shown in sorted(shown_as.items()) if name != shown]
+    for path, columns, rows in (
+        (table, ("patient_id", "pseudonym"), people),
+        (table.with_name(f"{table.stem}.others{table.suffix}"), ("what", "original", "shown"), others),
+    ):
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(to_csv(columns, rows).encode())
+            temporary.chmod(0o600)
+
+
 def _tables(state: Ingest, done: Ingested, columns: Sequence[str], files: dict[str, tuple[str, Path] | bytes]) -> None:
     listed = ingest_table.file_rows(done.items)
     ingest_table.check_all_there(listed, state.walked)
@@ -226,6 +264,14 @@ def _join(state: Ingest, outcomes: Outcomes, done: Ingested, files: dict[str, tu
 
     sheet = read_sheet(outcomes.path, outcomes.id_column, sheet=outcomes.sheet)
     pseudonyms = read_pseudonyms(outcomes.pseudonyms) if outcomes.pseudonyms is not None else None
+    if state.discretion is not None:
+        # The sheet has the ids of the export, or those that a table says stand for them there; the cases have pseudonyms.
+        mine = {source: shown for shown, source in source_ids(state).items()}
+        if pseudonyms is None:
+            pseudonyms = mine
+        else:  # a table of what is in the files, or the one that --write-pseudonyms made
+            made = set(mine.values())
+            pseudonyms = {one: mine.get(there, there) for one, there in pseudonyms.items() if there in mine or there in made}
     cases = pd.DataFrame(done.rows, columns=_columns(done.rows)).astype(str)
     joined = join_outcomes(cases, sheet, outcomes.id_column, day_first=outcomes.day_first, pseudonyms=pseudonyms)
     done.rows = [{str(name): cell for name, cell in row.items()} for row in joined.frame.to_dict("records")]

@@ -11,8 +11,12 @@ from radpipe.cohort.initialise import VOLUME_SUFFIXES, guess_pairs
 from radpipe.errors import ConfigError, FileProblem, GeometryError, RadpipeError
 from radpipe.intake import ingest_table
 from radpipe.intake.cases import unnamed_patient
+from radpipe.intake.deidentify.words import Words
+from radpipe.intake.discretion import Discretion
 from radpipe.intake.ingest_table import Item
 from radpipe.intake.pairing import OWN, ImageFacts, Pair, RegionFacts, RoiFacts, pair_regions
+from radpipe.io.dicom.headers import read_header, reasons, tags
+from radpipe.io.dicom.headers import text as text_of
 from radpipe.io.dicom.registration import DEFORMABLE, Matrix, Registration, link
 from radpipe.io.dicom.scan import DicomFile, Export, Left, Series, group, walk
 from radpipe.io.labelled import names_path
@@ -29,30 +33,68 @@ _REGIONS = ("RTSTRUCT", "SEG")
 def look(state: Ingest) -> None:
     """Headers, what the files of regions say, and the pairs."""
     paths = list(walk(state.folder))
-    state.walked = [relative(path, state.folder) for path in paths]
+    state.walked = inside = [relative(path, state.folder) for path in paths]
     if not paths:
         raise ConfigError("the folder is empty.", hint="Name the folder of the export.", path=state.folder)
     state.progress.say(f"{len(paths)} files in the export")
-    export = group(_headers(state, paths))
+    found = _headers(state, paths, inside)
+    state.walked = [state.name(path) for path in inside]
+    state.real = dict(zip(state.walked, inside, strict=True))
+    export = group(found)
     volumes = _sort(state, export)
     _describe(state, export)
     _volumes(state, volumes)
     _pair(state)
 
 
-def _headers(state: Ingest, paths: Sequence[Path]) -> list[DicomFile | Left]:
-    blocks = [list(range(start, min(start + HEADERS_A_TASK, len(paths)))) for start in range(0, len(paths), HEADERS_A_TASK)]
-    found: dict[int, DicomFile | Left] = {}
+def _headers(state: Ingest, paths: Sequence[Path], inside: Sequence[str]) -> list[DicomFile | Left]:
+    """Of every file what may be seen of it. Everything of an export is seen as it is where nobody in it can be recognised by it:
+    every id is that of a file which says that the patient's identity was removed (PatientIdentityRemoved)."""
+    hidden = state.secret is not None
+    rows = _header_rows(state, paths, inside, range(len(paths)), hidden)
+    dicom = [row for row in rows.values() if "sop_class" in row]
+    if hidden:
+        vouched = {row["patient_id"] for row in dicom if row["deidentified"]} - {""}
+        if not all(row["deidentified"] or row["patient_id"] in vouched for row in dicom):
+            assert state.secret is not None
+            known = frozenset(row["patient_id"] for row in dicom) - {""}
+            state.discretion = Discretion(state.secret, Words.of(state.options.allowed), known=known)
+            for at, row in rows.items():
+                row["relative"] = state.name(inside[at])
+        else:
+            again = [at for at, row in rows.items() if "as_is" not in row]
+            rows = {at: row["as_is"] for at, row in rows.items() if "as_is" in row}
+            rows |= _header_rows(state, paths, inside, again, False)
+    found: list[DicomFile | Left] = []
+    for at, path in enumerate(paths):
+        if at in rows:
+            found.append(intake_work.file_of(rows[at], path))
+        else:
+            found.append(
+                Left(state.name(inside[at]), "its header could not be read: it needs too much memory or time.", "damaged")
+            )
+    return found
+
+
+def _header_rows(
+    state: Ingest, paths: Sequence[Path], inside: Sequence[str], wanted: Sequence[int], hidden: bool
+) -> dict[int, dict[str, Any]]:
+    """Place of a file -> its row of intake_work.read_headers. hidden : only what tells nobody."""
+    blocks = [list(wanted[start : start + HEADERS_A_TASK]) for start in range(0, len(wanted), HEADERS_A_TASK)]
+    found: dict[int, dict[str, Any]] = {}
     # A file that kills its child takes its block with it; the others of the block are then read one by one.
     for attempt in (blocks, None):
         if attempt is None:
-            attempt = [[at] for at in range(len(paths)) if at not in found]
+            attempt = [[at] for at in wanted if at not in found]
         tasks = {
             str(block[0]): (
                 block,
                 Task(
-                    str(block[0]), state.key("headers", files=[_stamp(paths[at], state.walked[at]) for at in block]),
-                    {"folder": str(state.folder), "files": [str(paths[at]) for at in block]},
+                    str(block[0]),
+                    state.key(
+                        "headers", files=[_stamp(paths[at], inside[at]) for at in block], hidden=state.seen_key(hidden),
+                    ),
+                    {"folder": str(state.folder), "files": [str(paths[at]) for at in block], **state.seen_as(hidden)},
                 ),
             )
             for block in attempt
@@ -60,13 +102,10 @@ def _headers(state: Ingest, paths: Sequence[Path]) -> list[DicomFile | Left]:
         result = state.map("headers", "read_headers", [task for _, task in tasks.values()])
         for name, stored in result.done.items():
             block, _ = tasks[name]
-            found |= {at: intake_work.file_of(row, paths[at]) for at, row in zip(block, stored.row["files"], strict=True)}
-        if len(found) == len(paths):
+            found |= dict(zip(block, stored.row["files"], strict=True))
+        if len(found) == len(wanted):
             break
-    return [
-        found.get(at) or Left(state.walked[at], "its header could not be read: it needs too much memory or time.", "damaged")
-        for at in range(len(paths))
-    ]
+    return found
 
 
 def _sort(state: Ingest, export: Export) -> list[str]:
@@ -74,7 +113,7 @@ def _sort(state: Ingest, export: Export) -> list[str]:
     volumes = []
     for left in export.left:
         if left.what == "not-dicom" and left.relative.lower().endswith(VOLUME_SUFFIXES):
-            volumes.append(left.relative)
+            volumes.append(state.real[left.relative])
             continue
         state.others.append(Item("file", (left.relative,), why=left.why))
         if ingest_table.is_fault(left.what, left.relative):
@@ -114,7 +153,7 @@ def _describe(state: Ingest, export: Export) -> None:
             state.leave(item, classify(digest), _file_case(item.patient_id, series))
             continue
         about[file.relative] = (series, file, item, digest)
-        payload = {"path": str(file.path), "kind": series.modality}
+        payload = {"path": str(file.path), "kind": series.modality, **state.seen}
         tasks.append(Task(file.relative, state.key("described", kind=series.modality, file=digest), payload, path=file.relative))
     result = state.map("described", "describe_regions", tasks)
     failed = failed_of(tasks, result)
@@ -145,7 +184,7 @@ def _volumes(state: Ingest, paths: list[str]) -> None:
     """NIfTI, NRRD and MetaImage files, paired by name; each pair is converted at once, for its labels say what regions it has."""
     guess = guess_pairs(paths)
     for path, why in guess.left:
-        state.others.append(Item("volume", (path,), why=why))
+        state.others.append(Item("volume", (state.name(path),), why=why))
     wanted = state.options.modalities
     tasks, about = [], {}
     rows = [row | {"modality": row["modality"] or (wanted[0] if len(wanted) == 1 else "")} for row in guess.rows]
@@ -154,7 +193,9 @@ def _volumes(state: Ingest, paths: list[str]) -> None:
     digests = state.digests([*named, *tables.values()])
     for row in rows:
         beside = (relative(tables[row["mask_path"]], state.folder),) if row["mask_path"] in tables else ()
-        item = Item("volume", (row["image_path"], row["mask_path"], *beside), row["patient_id"], row["modality"])
+        parts = (row["image_path"], row["mask_path"], *beside)
+        row = _volume_seen(state, row)
+        item = Item("volume", tuple(state.name(part) for part in parts), row["patient_id"], row["modality"])
         image, mask = state.folder / row["image_path"], state.folder / row["mask_path"]
         if not row["modality"]:
             facts = classify(
@@ -173,9 +214,9 @@ def _volumes(state: Ingest, paths: list[str]) -> None:
             names = str(digests[tables[row["mask_path"]]]) if beside else ""
             key = state.key("volumes", image=digests[image], mask=digests[mask], modality=row["modality"], names=names)
             payload = {"image": str(image), "mask": str(mask), "modality": row["modality"]}
-            tasks.append(Task(row["case_id"], key, payload, case_id=row["case_id"], path=row["image_path"]))
+            tasks.append(Task(row["case_id"], key, payload, case_id=row["case_id"], path=state.name(row["image_path"])))
             about[row["case_id"]] = (row, item, str(digests[mask]))
-    beside_masks = {relative(table, state.folder) for table in tables.values()}
+    beside_masks = {state.name(relative(table, state.folder)) for table in tables.values()}
     state.others = [item for item in state.others if item.item != "file" or item.files[0] not in beside_masks]
     result = state.map("volumes", "convert_volume", tasks)
     failed = failed_of(tasks, result)
@@ -184,16 +225,20 @@ def _volumes(state: Ingest, paths: list[str]) -> None:
             state.leave(item, failed[case_id], case_id)
             continue
         stored = result.done[case_id]
-        key = f"volume {row['image_path']}"
+        key = f"volume {state.name(row['image_path'])}"
         image_facts = ImageFacts(key, "", row["patient_id"], row["modality"], None, "", "", frozenset())
-        rois = tuple(RoiFacts(at, name, "") for at, name in enumerate(stored.row["names"]))
-        region_facts = RegionFacts(f"volume {row['mask_path']}", "volume", "", row["patient_id"], None, "", rois, sha256=digest)
+        names = stored.row["names"]
+        if state.discretion is not None:
+            names = [state.discretion.text(name) for name in names]
+        rois = tuple(RoiFacts(at, name, "") for at, name in enumerate(names))
+        mask_name = state.name(row["mask_path"])
+        region_facts = RegionFacts(f"volume {mask_name}", "volume", "", row["patient_id"], None, "", rois, sha256=digest)
         state.images[key] = ImageOf(image_facts, item.files, item, result=stored)
-        regions = RegionsOf(region_facts, row["mask_path"], state.folder / row["mask_path"], item)
+        regions = RegionsOf(region_facts, mask_name, state.folder / row["mask_path"], item)
         for number, found in stored.row["regions"].items():
             regions.drawn[key, int(number)] = (found, stored.file(intake_work.mask_name(int(number))))
         state.regions[region_facts.key] = regions
-        rule = f"paired by name with {row['mask_path'].rpartition('/')[2]}"
+        rule = f"paired by name with {mask_name.rpartition('/')[2]}"
         state.pairs.append(Pair(key, region_facts.key, tuple(roi.number for roi in rois), OWN, rule, False))
 
 
@@ -224,13 +269,34 @@ def _pair(state: Ingest) -> None:
 def _left_out(state: Ingest, image: ImageFacts) -> str:
     if state.options.modalities and image.modality not in state.options.modalities:
         return "left out by --modality"
-    text = image.description.casefold()
     wanted = [one.casefold() for one in state.options.descriptions]
+    text = _description(state, image).casefold() if wanted else ""
     if wanted and not any(one in text or fnmatchcase(text, one) for one in wanted):
         return "left out by --series-description"
-    if state.options.series and image.uid not in state.options.series:
+    series = state.options.series if state.discretion is None else tuple(map(state.discretion.uid, state.options.series))
+    if series and image.uid not in series:
         return "left out by --series-uid"
     return ""
+
+
+def _description(state: Ingest, image: ImageFacts) -> str:
+    """As the export has it, also where it is shown otherwise: for comparing it with what the user asks for."""
+    series = state.images[image.key].series
+    if state.discretion is None or series is None:
+        return image.description
+    with reasons():
+        header, _ = read_header(series.files[0].path, tags("SeriesDescription"))
+    return f"{text_of(header, 'SeriesDescription')} {series.part}".strip()
+
+
+def _volume_seen(state: Ingest, row: dict[str, Any]) -> dict[str, Any]:
+    """A pair of volumes, whose patient and case are known by their names only."""
+    if state.discretion is None:
+        return row
+    patient = state.discretion.patient(row["patient_id"])
+    case = row["case_id"]
+    rest = case[len(row["patient_id"]) :] if case.startswith(row["patient_id"]) else f"_{state.discretion.text(case)}"
+    return row | {"patient_id": patient, "case_id": patient + rest}
 
 
 def _link(state: Ingest, patient: str, start: str, end: str) -> FloatArray | None:

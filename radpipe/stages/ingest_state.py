@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,21 +16,24 @@ from typing import TYPE_CHECKING, Any
 from radpipe.core.keys import content_key
 from radpipe.errors import RadpipeError
 from radpipe.intake import ingest_table
+from radpipe.intake.deidentify.identity import Secret
+from radpipe.intake.discretion import Discretion
 from radpipe.intake.ingest_table import Item
 from radpipe.intake.pairing import ImageFacts, Pair, RegionFacts
 from radpipe.io.cohort_folder import CohortFolder
 from radpipe.io.dicom.registration import Registration
 from radpipe.io.dicom.scan import Series
-from radpipe.io.files import sha256_file
+from radpipe.io.files import atomic_write, sha256_file
 from radpipe.io.store import Store, StoredResult
 from radpipe.stages._parallel import MapResult, Task, map_tasks
 from radpipe.stages._pool import Pool
-from radpipe.stages.ingest_settings import Limits, Options
+from radpipe.stages.ingest_settings import Limits, Options, read_secret
 from radpipe.typing import FloatArray
 
 if TYPE_CHECKING:
     from radpipe.stages._progress import Progress
 
+KEY_FILE = "pseudonyms.key"
 _ROOMS = ("intake", "io", "preprocessing")
 _SAID_HERE = {
     "compute.case_memory_mb": "--case-memory-mb",
@@ -52,6 +56,8 @@ class Ingested:
     identified: int  # DICOM files that do not say that they are de-identified
     dicom: int
     files: int
+    discreet: bool = False  # pseudonyms stand for the ids of the export
+    kept: bool = False  # the user asked that they be kept
     notes: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
 
@@ -105,6 +111,9 @@ class Ingest:
         self.matrices: dict[str, list[Registration]] = defaultdict(list)
         self.unnamed: set[str] = set()
         self.identified = self.dicom = 0
+        self.secret = self._secret()
+        self.discretion: Discretion | None = None  # of this export; known when its headers are read
+        self.real: dict[str, str] = {}  # path as it is shown -> path within the export
         self.links: dict[tuple[str, str, str], FloatArray | None] = {}
         self.bad_links: set[str] = set()
 
@@ -137,7 +146,58 @@ class Ingest:
         placed = sorted(
             regions or [], key=lambda row: (row["patient_id"], row["modality"], row["case_id"], row["file"], row["name"])
         )
-        return Ingested(rows or [], order, listed, placed, self.identified, self.dicom, len(self.walked))
+        return Ingested(
+            rows or [],
+            order,
+            listed,
+            placed,
+            self.identified,
+            self.dicom,
+            len(self.walked),
+            self.discretion is not None,
+            self.options.keep_ids,
+        )
+
+    # who may be seen
+
+    def _secret(self) -> Secret | None:
+        """The user's, or this cohort's own: made once, so that the same command carries on where it was."""
+        if self.options.keep_ids:
+            return None
+        if self.options.secret is None and not self._own_key.is_file():
+            with atomic_write(self._own_key) as temporary:
+                temporary.write_text(secrets.token_urlsafe(32), encoding="utf-8")
+                temporary.chmod(0o600)
+        self._key_file = (self.options.secret or self._own_key).resolve()
+        return read_secret(self._key_file)
+
+    @property
+    def _own_key(self) -> Path:
+        return self.cohort.store / KEY_FILE
+
+    def seen_as(self, discretion: bool) -> dict[str, Any]:
+        """For the payload of a task that reads headers: what it may tell of them."""
+        regions = self.options.region_map
+        return {
+            "key_file": str(self._key_file) if discretion else "", "words": list(self.options.allowed),
+            "region_map": None if regions is None else {name: list(like) for name, like in regions.names.items()},
+        }  # fmt: skip
+
+    def seen_key(self, discretion: bool) -> list[str]:
+        """The same for its key."""
+        if not discretion or self.secret is None:
+            return []
+        regions = self.options.region_map
+        named = [] if regions is None else [f"{name}={like}" for name, like in sorted(regions.names.items())]
+        return [self.secret.check(), *sorted(self.options.allowed), *named]
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        return self.seen_as(self.discretion is not None)
+
+    def name(self, relative: str) -> str:
+        """How a path within the export is shown."""
+        return relative if self.discretion is None else self.discretion.path(relative)
 
     # small things
 
@@ -148,7 +208,8 @@ class Ingest:
         )  # fmt: skip
 
     def key(self, name: str, **parts: Any) -> str:
-        return content_key(stage=f"ingest_{name}", engine=_engine(), **parts)
+        seen = self.seen_key(self.discretion is not None)
+        return content_key(stage=f"ingest_{name}", engine=_engine(), **({"seen": seen} if seen else {}), **parts)
 
     def digests(self, paths: Iterable[Path]) -> dict[Path, str | RadpipeError]:
         """SHA-256 of every file, each read once. Threads, because hashing releases the interpreter."""
@@ -188,7 +249,7 @@ class Ingest:
             return ""
         found = Path(path)
         if found.is_absolute():
-            return relative(found, self.folder) if found.is_relative_to(self.folder) else ""
+            return self.name(relative(found, self.folder)) if found.is_relative_to(self.folder) else ""
         return path
 
 

@@ -17,8 +17,10 @@ import numpy as np
 from radpipe.core.grid import Grid, grid_differences
 from radpipe.core.image import UNITS, Image, Mask
 from radpipe.errors import EmptyRoiError, GeometryError, RadpipeError
+from radpipe.intake.discretion import Discretion
+from radpipe.io.dicom import headers
 from radpipe.io.dicom.geometry import Frame
-from radpipe.io.dicom.scan import DicomFile, Left, Series, scan_file
+from radpipe.io.dicom.scan import DicomFile, Left, Series, scan_shown
 from radpipe.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -37,10 +39,41 @@ def mask_name(number: int) -> str:
 # headers
 
 
+def discretion_of(payload: Payload) -> Discretion | None:
+    """payload : key_file, the file of the secret, empty where all may be seen as it is; words, those of the user; region_map, names
+    and patterns by the user's own word, or None."""
+    if not payload["key_file"]:
+        return None
+    from radpipe.intake.deidentify.identity import Secret
+    from radpipe.intake.deidentify.words import Words
+    from radpipe.intake.region_names import RegionMap
+
+    found = RegionMap({name: tuple(like) for name, like in payload["region_map"].items()}) if payload["region_map"] else None
+    secret = Secret.of(Path(payload["key_file"]).read_text(encoding="utf-8"))
+    return Discretion(secret, Words.of(payload["words"]), None if found is None else found.canonical)
+
+
 def read_headers(payload: Payload, folder: Path) -> Row:
-    """ingest_headers: one entry a file, in their order. payload : folder, files (paths)."""
-    found = [scan_file(Path(path), Path(payload["folder"])) for path in payload["files"]]
-    return {"files": [asdict(one) if isinstance(one, Left) else file_row(one) for one in found]}
+    """ingest_headers: one entry a file, in their order. payload : folder, files (paths); and see :func:`discretion_of`.
+
+    An entry is the header as it may be seen; with "as_is" beside it where the file says that it tells nobody who the patient is.
+    """
+    discretion = discretion_of(payload)
+    rows: list[Row] = []
+    for path in payload["files"]:
+        found = scan_shown(Path(path), Path(payload["folder"]), (None,) if discretion is None else (None, discretion))
+        row = _header_row(found[-1])
+        if discretion is not None:
+            row["relative"] = discretion.text(f"/{row['relative']}/")  # the command knows it, and how it may be shown
+            as_is = found[0]
+            if isinstance(as_is, DicomFile) and as_is.deidentified:
+                row["as_is"] = _header_row(as_is)
+        rows.append(row)
+    return {"files": rows}
+
+
+def _header_row(found: DicomFile | Left) -> Row:
+    return asdict(found) if isinstance(found, Left) else file_row(found)
 
 
 def file_row(file: DicomFile) -> Row:
@@ -52,6 +85,7 @@ def file_row(file: DicomFile) -> Row:
 
 def file_of(row: Row, path: Path) -> DicomFile | Left:
     """The reverse of :func:`file_row`, and of a Left."""
+    row = {name: value for name, value in row.items() if name != "as_is"}
     if "sop_class" not in row:
         return Left(**row)
     frames = tuple(Frame(**{name: _tuples(value) for name, value in frame.items()}) for frame in row["frames"])
@@ -83,6 +117,11 @@ def series_of(row: Row) -> Series:
 
 def describe_regions(payload: Payload, folder: Path) -> Row:
     """ingest_described: what a structure set, a segmentation or a registration says, without its contours or voxels."""
+    with headers.shown_by(discretion_of(payload)):
+        return _described(payload)
+
+
+def _described(payload: Payload) -> Row:
     path = Path(payload["path"])
     if payload["kind"] == "REG":
         from radpipe.io.dicom.registration import read_registration
@@ -119,12 +158,13 @@ def describe_regions(payload: Payload, folder: Path) -> Row:
 def convert_series(payload: Payload, folder: Path) -> Row:
     """ingest_images: an image series as NIfTI; its grid exactly, which a NIfTI header is too short for.
 
-    payload : series (a JSON file of :func:`series_row`), uneven, suv.
+    payload : series (a JSON file of :func:`series_row`), uneven, suv; and see :func:`discretion_of`.
     """
     from radpipe.io.dicom.series import read_series
 
     series = series_of(json.loads(Path(payload["series"]).read_bytes()))
-    return _kept(read_series(series, uneven=payload["uneven"], suv=payload["suv"]), folder)
+    with headers.shown_by(discretion_of(payload)):
+        return _kept(read_series(series, uneven=payload["uneven"], suv=payload["suv"]), folder)
 
 
 def _kept(image: Image, folder: Path) -> Row:
@@ -151,6 +191,11 @@ def draw_regions(payload: Payload, folder: Path) -> Row:
 
     payload : path, kind, rois (their places in the file), grid, transform (4 x 4 or None), transferred.
     """
+    with headers.shown_by(discretion_of(payload)):
+        return _regions(payload, folder)
+
+
+def _regions(payload: Payload, folder: Path) -> Row:
     grid, path = grid_of(payload["grid"]), Path(payload["path"])
     transform = None if payload["transform"] is None else np.array(payload["transform"], float)
     found: dict[str, Row] = {}
@@ -187,7 +232,7 @@ def _drawn(number: int, folder: Path, make: Any) -> Row:
     except RadpipeError as error:
         if error.kind == "run":
             raise
-        return {"failure": classify(error)}
+        return {"failure": {**classify(error), "path": ""}}  # who asks knows which file it is; its path may name somebody
     write_mask(folder / mask_name(number), mask)
     return {"voxels": int(mask.voxels.sum()), "volume_ml": mask.volume_ml, "notes": list(notes), "border": _touches(mask)}
 

@@ -19,7 +19,7 @@ from radpipe.errors import RadpipeError, RunError
 from radpipe.features.config import FeatureSettings
 from radpipe.io.files import cannot_write, sha256_file, sha256_path
 from radpipe.io.rows import check_suffix, write_rows
-from radpipe.stages.cases import TableCase, TableCases
+from radpipe.stages.cases import TableCase, TableCases, shown_path
 
 if TYPE_CHECKING:
     from radpipe.stages._progress import Progress
@@ -206,7 +206,7 @@ def failure_of(case: TableCase, facts: dict[str, Any], rerun: str) -> dict[str, 
         facts["hint"].replace("compute.case_memory_mb", "--case-memory-mb").replace("compute.case_timeout_s", "--case-timeout-s")
     )
     return {
-        "case_id": case.case_id, "row": case.row, "error": facts["error"], "path": facts["path"] or str(case.mask),
+        "case_id": case.case_id, "row": case.row, "error": facts["error"], "path": shown_path(case, facts["path"]),
         "problem": facts["problem"], "hint": hint, "rerun": rerun,
     }  # fmt: skip
 

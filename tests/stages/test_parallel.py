@@ -85,7 +85,7 @@ POISONS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "eats memory": ("eat", {"memory_mb": 600.0}, "memory", "600 MB"),
     "MemoryError": ("memory_error", {}, "memory", "memory"),
     "known": ("known_problem", {}, "file", "it is cut short."),
-    "unknown": ("unknown_problem", {}, "unexpected", "KeyError: 'something'"),
+    "unknown": ("unknown_problem", {}, "unexpected", "KeyError: ... (task_functions.py"),
 }
 
 

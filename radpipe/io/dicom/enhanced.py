@@ -74,11 +74,11 @@ def _enhanced(dataset: Dataset, groups: tuple[Dataset, ...], number: int) -> Fra
     old = [macro(groups, name) for name in _CONVERTED]
     marks = []
     for words, keyword, (sequence, inner) in MARKS:
-        value = headers.text(macro(groups, sequence), inner) if sequence else ""
-        value = value or next((found for item in old if (found := headers.text(item, keyword))), "")
+        value = headers.mark(macro(groups, sequence), inner) if sequence else ""
+        value = value or next((found for item in old if (found := headers.mark(item, keyword))), "")
         if value:
             marks.append((words, value))
-    gradient = headers.text(
+    gradient = headers.mark(
         macro((macro(groups, "MRDiffusionSequence"),), "DiffusionGradientDirectionSequence"), "DiffusionGradientOrientation"
     )
     kinds = (headers.texts(macro(groups, name), "FrameType") for name in _FRAME_TYPES)
@@ -99,7 +99,7 @@ def _enhanced(dataset: Dataset, groups: tuple[Dataset, ...], number: int) -> Fra
 
 
 def _classic(dataset: Dataset, *, placed: bool) -> Frame:
-    marks = ((words, headers.text(dataset, keyword)) for words, keyword, _ in MARKS)
+    marks = ((words, headers.mark(dataset, keyword)) for words, keyword, _ in MARKS)
     return Frame(
         number=0,
         instance=headers.whole(dataset, "InstanceNumber"),

@@ -13,8 +13,10 @@ import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 from pydicom import config as pydicom_config
 from pydicom.datadict import tag_for_keyword
@@ -61,6 +63,7 @@ def tags(*keywords: str) -> tuple[int, ...]:
     return cast(tuple[int, ...], found)
 
 
+_REMOVED = tags("PatientIdentityRemoved")
 _SIZES = tags("NumberOfFrames", "Rows", "Columns", "BitsAllocated")
 
 
@@ -135,20 +138,89 @@ def reasons() -> Iterator[None]:
         raise Unreadable("damaged", f"its DICOM elements are damaged ({type(error).__name__}).", AGAIN) from error
 
 
+def says_removed(path: Path) -> bool | None:
+    """Whether a file says that the patient's identity was removed from it (PatientIdentityRemoved); None where it is no DICOM."""
+    try:
+        dataset, _ = read_header(path, _REMOVED)
+    except Unreadable as error:
+        return None if error.what in ("not-dicom", "empty", "missing", "not-a-file") else False
+    return text(dataset, "PatientIdentityRemoved").upper() == "YES"
+
+
 def truncated(why: str = "the file is cut off.") -> Unreadable:
     return Unreadable("truncated", why, AGAIN)
 
 
+class Show(Protocol):
+    """What may be seen of header values, where a file tells who the patient is. Both give the same answer for the same value, and
+    different ones for different values, so that what belongs together still does."""
+
+    def value(self, keyword: str, value: str) -> str:
+        """In place of an element's value."""
+
+    def mark(self, keyword: str, value: str) -> str:
+        """The same for what tells frames apart, which is shown and never counted with."""
+
+
+_show: ContextVar[Show | None] = ContextVar("show", default=None)  # of a thread: several read headers at one time
+
+
+@contextmanager
+def shown_by(show: Show | None) -> Iterator[None]:
+    """Within: :func:`text` and :func:`texts` tell of every value what ``show`` makes of it, and so do all messages and tables that
+    are made with them. Numbers, dates and times are what they are: they are computed with."""
+    before = _show.set(show)
+    try:
+        yield
+    finally:
+        _show.reset(before)
+
+
+def show_now() -> Show | None:
+    """What :func:`shown_by` has set."""
+    return _show.get()
+
+
+@contextmanager
+def seen(files: Iterable[Path], asked: str = "") -> Iterator[None]:
+    """Within: of these files all may be seen where each says that the patient's identity was removed; else what tells nothing about
+    anybody, and the name or pattern of a region that the user asks for. Where :func:`shown_by` has decided, that stands."""
+    if _show.get() is not None or all(says_removed(path) is not False for path in files):
+        yield
+        return
+    # By its name: which words tell nothing about anybody is the business of the intake room, and no reader knows a room.
+    show: Show = import_module("radpipe.intake.discretion").asked_for(asked)
+    with shown_by(show):
+        yield
+
+
 def text(dataset: Dataset, keyword: str) -> str:
     """An element as one line of text; '' where it is missing, empty or damaged. Several values are joined by a backslash."""
+    parts = _parts(dataset, keyword)
+    show = _show.get()
+    if show is not None:
+        parts = [show.value(keyword, part) for part in parts]
+    return "\\".join(parts)
+
+
+def mark(dataset: Dataset, keyword: str) -> str:
+    """As :func:`text`, for values that are compared with each other and shown, and that nothing is computed from."""
+    found = text(dataset, keyword)
+    show = _show.get()
+    return found if show is None or not found else show.mark(keyword, found)
+
+
+def _parts(dataset: Dataset, keyword: str) -> list[str]:
+    """Its values, each on one line; none where it is missing, empty or damaged."""
     try:
         value = dataset.get(keyword)
         if value is None:
-            return ""
+            return []
         parts = [str(part) for part in value] if _several(value) else [str(value)]
     except Exception:  # an element that cannot be decoded tells nothing, and the next one may
-        return ""
-    return " ".join("\\".join(parts).replace("\0", " ").split())
+        return []
+    joined = " ".join("\\".join(parts).replace("\0", " ").split())
+    return joined.split("\\") if joined else []
 
 
 def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
@@ -159,7 +231,7 @@ def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
 
 def numbers(dataset: Dataset, keyword: str, count: int | None = None) -> tuple[float, ...] | None:
     """The finite numbers of an element; None where it is missing, damaged, not finite or not of ``count`` values."""
-    parts = texts(dataset, keyword)
+    parts = _parts(dataset, keyword)
     try:
         found = tuple(float(part) for part in parts)
     except ValueError:

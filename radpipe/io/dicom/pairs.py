@@ -16,7 +16,7 @@ from radpipe.io.dicom.registration import Placement, Registration, read_registra
 from radpipe.io.dicom.rtstruct import StructureRoi, StructureSet
 from radpipe.io.dicom.scan import Export, Left, Series, group, scan_file, scan_folder
 from radpipe.io.dicom.seg import Segments, SegRegion
-from radpipe.io.dicom.series import choose, read_series
+from radpipe.io.dicom.series import choose, files_of, read_series
 from radpipe.io.named import listed, only
 from radpipe.io.volumes import LabelMap
 
@@ -31,8 +31,13 @@ def read_dicom_pair(
     roi : name, number or pattern of the region; '' where the file holds one. Several series in the image's folder: the one that
     the region was drawn on, else the only one of that modality. Registration objects in that folder are used where the frames of
     reference differ; where that fails, those that could not be read are named. correct : a segmentation on other voxels keeps
-    its own grid, to be resampled (correctMask).
+    its own grid, to be resampled (correctMask). Of files that were not de-identified no message quotes what identifies.
     """
+    with headers.seen([mask_path, *files_of(image_path)], roi):
+        return _pair(image_path, mask_path, roi, modality, correct, case_id)
+
+
+def _pair(image_path: Path, mask_path: Path, roi: str, modality: str, correct: bool, case_id: str) -> tuple[Image, LabelMap]:
     region = read_region(mask_path, roi, case_id=case_id)
     export = _export(image_path, case_id)
     try:

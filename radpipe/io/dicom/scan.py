@@ -9,9 +9,11 @@ import hashlib
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydicom.dataset import FileDataset
 
 from radpipe.errors import CohortError
 from radpipe.io.dicom import enhanced, headers, pixels
@@ -160,13 +162,26 @@ def walk(folder: Path) -> Iterator[Path]:
 
 def scan_file(path: Path, folder: Path) -> DicomFile | Left:
     """One file's header. Depends on nothing else, so files may be looked at in any order and anywhere."""
+    return scan_shown(path, folder, (headers.show_now(),))[0]
+
+
+def scan_shown(path: Path, folder: Path, shows: Sequence[headers.Show | None]) -> list[DicomFile | Left]:
+    """One file's header, read once, as each of ``shows`` lets it be seen. ``relative`` is the path as it is."""
     relative = _relative(path, folder)
     try:
         with headers.reasons():
             _check_place(path, folder)
-            return _scanned(path, relative)
+            dataset, has_pixels = headers.read_header(path, _WANTED)
     except Unreadable as error:
-        return Left(relative, error.why, error.what)
+        return [Left(relative, error.why, error.what) for _ in shows]
+    found: list[DicomFile | Left] = []
+    for show in shows:
+        try:
+            with headers.reasons(), headers.shown_by(show):
+                found.append(_scanned(dataset, has_pixels, path, relative))
+        except Unreadable as error:
+            found.append(Left(relative, error.why, error.what))
+    return found
 
 
 def group(files: Iterable[DicomFile | Left]) -> Export:
@@ -199,8 +214,7 @@ def group(files: Iterable[DicomFile | Left]) -> Export:
     return Export(tuple(sorted(series, key=_series_key)), tuple(sorted(left, key=lambda file: file.relative)))
 
 
-def _scanned(path: Path, relative: str) -> DicomFile | Left:
-    dataset, has_pixels = headers.read_header(path, _WANTED)
+def _scanned(dataset: FileDataset, has_pixels: bool, path: Path, relative: str) -> DicomFile | Left:
     meta = dataset.file_meta
     sop_class = headers.text(dataset, "SOPClassUID") or headers.text(meta, "MediaStorageSOPClassUID")
     modality = headers.text(dataset, "Modality")

@@ -79,16 +79,23 @@ def choose(
 
 def read_path(path: Path, *, case_id: str = "") -> Image:
     """The image that a folder or a file of DICOM holds; FileProblem with a list of what is there unless it is one series."""
-    return read_series(_only_series(path, case_id), case_id=case_id)
+    with headers.seen(files_of(path)):
+        return read_series(_only_series(path, case_id), case_id=case_id)
 
 
 def read_path_header(path: Path, *, case_id: str = "") -> tuple[Grid, str]:
     """Its grid and the dtype it will have: int16 (int32 where that does not hold its values) or float32."""
-    series = _only_series(path, case_id)
-    frames = _frames(series)
-    slopes, intercepts = (np.array([getattr(frame, name) for frame in frames]) for name in ("slope", "intercept"))
-    whole = series.modality != "PET" and _whole(slopes) and _whole(intercepts)
-    return _stack(series, "refuse", case_id).grid, "int16" if whole else "float32"
+    with headers.seen(files_of(path)):
+        series = _only_series(path, case_id)
+        frames = _frames(series)
+        slopes, intercepts = (np.array([getattr(frame, name) for frame in frames]) for name in ("slope", "intercept"))
+        whole = series.modality != "PET" and _whole(slopes) and _whole(intercepts)
+        return _stack(series, "refuse", case_id).grid, "int16" if whole else "float32"
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that a path to DICOM stands for."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def _only_series(path: Path, case_id: str) -> Series:
@@ -105,7 +112,7 @@ def _only_series(path: Path, case_id: str) -> Series:
     except CohortError as error:
         raise FileProblem(
             error.problem,
-            hint=f"Give a folder with one series, or sort the export into cases: radpipe ingest {path.name} --out COHORT.",
+            hint="Give a folder with one series, or sort the export into cases: radpipe ingest FOLDER --out COHORT.",
             case_id=case_id,
             path=path,
         ) from error

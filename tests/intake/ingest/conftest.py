@@ -55,6 +55,7 @@ class Hospital:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.count = 0
+        self.removed = "YES"
 
     def uid(self, *what: object) -> str:
         return generate_uid(entropy_srcs=["radpipe ingest test", *map(str, what)])
@@ -211,6 +212,7 @@ class Hospital:
         ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
         ds.SOPClassUID, ds.SOPInstanceUID = sop_class, sop_uid
         ds.PatientID, ds.PatientName, ds.PatientBirthDate, ds.PatientSex = patient, "Secret^Name", "19500203", "O"
+        ds.PatientIdentityRemoved = self.removed  # YES: the ids are pseudonyms, and are kept
         ds.StudyInstanceUID, ds.StudyID, ds.AccessionNumber = self.uid("study", patient), "1", "ACC77"
         ds.StudyDate, ds.StudyTime, ds.ReferringPhysicianName = "20200101", "110000", "Doctor^Hidden"
         return ds
