@@ -189,7 +189,7 @@ def censoring_free(time: FloatArray, event: IntArray, at: FloatArray, *, before:
     return np.asarray(np.append(1.0, free)[step], float)
 
 
-def _pairs(time: FloatArray, event: IntArray, score: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def pairs_of(time: FloatArray, event: IntArray, score: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(events, n): which cases outlived each event, and which of those scored lower (ties half). And the events' times."""
     time, event, score = np.asarray(time, float), np.asarray(event), np.asarray(score, float)
     rows = event == 1
@@ -206,14 +206,14 @@ def harrell_c(time: FloatArray, event: IntArray, score: FloatArray) -> float:
     Pairs whose order censoring hides are left out. Harrell 1982, doi:10.1001/jama.1982.03320430047030; with competing
     events Wolbers 2009, doi:10.1097/EDE.0b013e3181a39056.
     """
-    outlived, lower, _ = _pairs(time, event, score)
+    outlived, lower, _ = pairs_of(time, event, score)
     pairs = float(outlived.sum())
     return float(lower.sum() / pairs) if pairs else float("nan")
 
 
 def harrell_c_error(time: FloatArray, event: IntArray, score: FloatArray) -> float:
     """Standard error of :func:`harrell_c` for a fixed score (infinitesimal jackknife, as survival::concordance)."""
-    outlived, lower, _ = _pairs(time, event, score)
+    outlived, lower, _ = pairs_of(time, event, score)
     pairs = float(outlived.sum())
     if not pairs:
         return float("nan")
@@ -229,7 +229,7 @@ def uno_c(time: FloatArray, event: IntArray, score: FloatArray, until: float | N
 
     until : only events before it count; the tail of the censoring curve is unsure. Uno 2011, doi:10.1002/sim.4154.
     """
-    outlived, lower, moments = _pairs(time, event, score)
+    outlived, lower, moments = pairs_of(time, event, score)
     free = censoring_free(time, event, moments, before=True)
     weight = np.divide(1.0, free**2, out=np.zeros_like(free), where=free > 0)
     if until is not None:

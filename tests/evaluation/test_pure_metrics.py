@@ -140,7 +140,7 @@ def test_optimism_of_a_model_of_noise():
     assert found.apparent > 0.58 and abs(found.corrected - 0.5) < 0.1 and found.n_resamples == 40
     wrong = lambda truth, p: ((p >= 0.5) != truth).astype(float)  # noqa: E731
     point = optimism.point_632_plus(fit, x, y, wrong, 40, np.random.default_rng(6))
-    assert point.apparent < 0.42 and abs(point.value - 0.5) < 0.08
+    assert point.apparent < 0.48 and abs(point.value - 0.5) < 0.08
     assert point.no_information == pytest.approx(0.5, abs=0.01) and 0.632 <= point.weight <= 1
 
 
