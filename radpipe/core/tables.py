@@ -472,6 +472,56 @@ COMPARISON = Schema(
     ),
     ("model_a", "model_b", "metric", "test"),
 )
+ASSOCIATIONS = Schema(
+    "associations",
+    "How every feature goes with an outcome (radpipe correlate); for looking, not for choosing what to model.",
+    (
+        Column("feature", "string", "column of the features table"),
+        Column("outcome", "string", "column of the outcomes"),
+        Column("analysis", "string", "by itself, or beside volume and clinical columns", allowed=("unadjusted", "adjusted")),
+        Column(
+            "measure", "string", "what the effect is",
+            allowed=("auc", "odds_ratio_per_sd", "kendall", "spearman", "partial_spearman", "hazard_ratio_per_sd", "difference_in_sd"),
+        ),
+        Column("effect", "float64", "its value; empty where there are too few cases to say", nullable=True),
+        _LOW,
+        _HIGH,
+        Column("no_effect", "float64", "its value where feature and outcome have nothing to do with each other"),
+        Column("p_value", "float64", "two-sided", nullable=True),
+        Column("q_value", "float64", "Benjamini and Hochberg over all features of the analysis", nullable=True),
+        Column("n", "int64", "regions or patients with all values"),
+        _METHOD,
+    ),
+    ("outcome", "analysis", "feature"),
+)  # fmt: skip
+TERTILES = Schema(
+    "tertiles",
+    "Who is free of the event, by thirds of a feature.",
+    (
+        Column("feature", "string", "column of the features table"),
+        Column("tertile", "string", "third of the cases by the feature", allowed=("lowest", "middle", "highest")),
+        Column("time", "float64", "the value holds from here on"),
+        Column("event_free", "float64", "share (Kaplan-Meier)"),
+        _LOW,
+        _HIGH,
+        Column("at_risk", "int64", "patients just before"),
+        Column("n", "int64", "patients of the third"),
+        Column("n_events", "int64", "of them with the event"),
+        Column("p_value", "float64", "log-rank over the thirds", nullable=True),
+        _METHOD,
+    ),
+    ("feature", "tertile", "time"),
+)
+FEATURE_CLUSTERS = Schema(
+    "feature_clusters",
+    "Features that say much the same, by hierarchical clustering of their rank correlations.",
+    (
+        Column("feature", "string", "column of the features table"),
+        Column("cluster", "int64", "number of its cluster, from 1 in the order of the heat map"),
+        Column("place", "int64", "row of the heat map, from 0"),
+    ),
+    ("place",),
+)
 FAILURES = Schema(
     "failures",
     "What failed, why and how to run it again.",
@@ -492,7 +542,7 @@ SCHEMAS = {
         *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
         MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
-        CONFORMAL, CONFORMAL_SETS, DECISION_CURVES, RISK_GROUPS, SUBGROUPS,
+        CONFORMAL, CONFORMAL_SETS, DECISION_CURVES, RISK_GROUPS, SUBGROUPS, ASSOCIATIONS, TERTILES, FEATURE_CLUSTERS,
     )
 }  # fmt: skip
 

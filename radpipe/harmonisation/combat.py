@@ -20,7 +20,7 @@ _CONVERGED = 1e-4  # relative change, as sva has it
 _STEPS = 1000
 
 
-class ComBat(TransformerMixin, BaseEstimator):
+class ComBat(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learn on training cases what each site does, and take it out of any case of these sites.
 
     reference : site whose values stay as they are and to whose scale the others are brought; by default the mean of all.
