@@ -73,7 +73,7 @@ def screen(
 
     features, covariates : (n, columns) of numbers; a case with a missing value is left out of that row. patients : (n,) whose region
     it is; where one has several, a mixed model takes the tests' place (times to an event: the mean of the patient's regions).
-    q is Benjamini and Hochberg's over all features of the same analysis.
+    What is the only covariate itself has no adjusted row. q is Benjamini and Hochberg's over all features of the same analysis.
     """
     outcome.check()
     who = np.array(patients if patients is not None else range(len(features)))
@@ -84,11 +84,12 @@ def screen(
     for analysis in ("unadjusted", "adjusted") if adjusted else ("unadjusted",):
         beside = covariates if analysis == "adjusted" else None
         found = []
-        for name in features.columns:
+        names = [name for name in features.columns if beside is None or [str(c) for c in beside.columns] != [str(name)]]
+        for name in names:
             one = _associate(features[name].to_numpy(float), outcome, beside, place, several, confidence, str(name))
             found.append(one)
         q = benjamini_hochberg(np.array([one.p_value for one in found]))
-        for name, one, adjusted_p in zip(features.columns, found, q, strict=True):
+        for name, one, adjusted_p in zip(names, found, q, strict=True):
             method = one.method
             if beside is not None:
                 method += f"; beside {', '.join(str(c) for c in beside.columns if str(c) != str(name)) or 'nothing'}"
