@@ -160,7 +160,7 @@ def thirds(name: str, rows: pd.DataFrame) -> Markup:
         ax.set_ylim(0, 1.02)
         ax.set_xticks(ticks)
         ax.set_ylabel("free of the event")
-        ax.legend(loc="lower left", fontsize=7)
+        ax.legend(loc="upper right", fontsize=7)
         _light_grid(ax, "y")
 
     p = rows["p_value"].iloc[0]
