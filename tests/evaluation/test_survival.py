@@ -172,3 +172,19 @@ def test_intervals_of_curves_cover_what_they_should():
         low, high = survival.aalen_johansen(time, code).interval_at(1.0)
         inside[1] += low <= 0.6 / 0.9 * (1 - np.exp(-0.9)) <= high
     assert np.all(inside / 400 > 0.92) and np.all(inside / 400 < 0.985)
+
+
+def test_observed_risk_by_predicted(data, expected):
+    """One group is everybody: the incidence of the whole; three groups hold everybody once, rising in predicted risk."""
+    time, event, x = columns(data)
+    risk = 1 / (1 + np.exp(-x[:, 0]))
+    (whole,) = survival.observed_risk(time, event, risk, 60, 1)
+    assert whole["observed"] == pytest.approx(1 - expected["km_30_60_120"][1]) and whole["n"] == len(time)
+    assert whole["ci_low"] < whole["observed"] < whole["ci_high"]
+    three = survival.observed_risk(time, event, risk, 60, 3)
+    assert sum(group["n"] for group in three) == len(time)
+    assert three[0]["mean_predicted"] < three[1]["mean_predicted"] < three[2]["mean_predicted"]
+    assert three[0]["observed"] < three[2]["observed"]
+    assert survival.brier_at_reference(time, event, 60) == pytest.approx(
+        survival.brier_at(time, event, np.full(len(time), whole["observed"]), 60)
+    )
