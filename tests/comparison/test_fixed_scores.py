@@ -220,7 +220,7 @@ def other_kind(kind, n=90, repeats=10):
     ("kind", "metric", "sign"), [("number", "rmse", -1), ("time_to_event", "harrell_c", 1), ("classes", "macro_auc", 1)]
 )
 def test_other_kinds_of_outcome(kind, metric, sign):
-    table = other_kind(kind, repeats=4 if kind == "classes" else 10)
+    table = other_kind(kind, repeats=4 if kind == "classes" else 6)
     sides = [Side(table[table["model"] == name], name) for name in ("A", "B")]
     settings = ComparisonSettings(conditional=("delong", "mcnemar"))
     found = compare_tables(*sides, settings, horizon=1.0).set_index("test")
