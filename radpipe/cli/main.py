@@ -34,6 +34,10 @@ COMMANDS = {
     ),
     "ibsi": ("radpipe.cli.ibsi:ibsi", "IBSI's reference values, recomputed here: features and filters."),
     "parity": ("radpipe.cli.parity:parity", "An old table of PyRadiomics replayed: feature by feature, what differs."),
+    "correlate": (
+        "radpipe.cli.correlate:correlate",
+        "Each feature against clinical outcomes, adjusted, with a page; for looking, not for choosing.",
+    ),
     "export": ("radpipe.cli.export:export", "A fitted network as a formula: Python, Excel, C or LaTeX."),
     "describe": ("radpipe.cli.describe:describe", "What can be chosen: features, filters, networks, models, selectors, tests."),
 }

@@ -469,6 +469,100 @@ METRICS = Schema(
     ),
     ("model", "metric", "repeat", "fold", "role"),
 )
+_MODEL = Column("model", "string", "name of the model in the workflow")
+_LOW, _HIGH = (
+    Column(f"ci_{end}", "float64", f"{name} end of the interval", nullable=True)
+    for end, name in (("low", "lower"), ("high", "upper"))
+)
+_METHOD = Column("method", "string", "how the numbers were made, in words")
+CONFORMAL = Schema(
+    "conformal",
+    "How often the prediction sets hold what happened, class by class.",
+    (
+        _MODEL,
+        Column("class", "int64", "index of the class"),
+        Column("level", "float64", "share of the class's cases whose set should hold it"),
+        Column("coverage", "float64", "share whose set did", nullable=True),
+        _LOW,
+        _HIGH,
+        Column("n", "int64", "test cases of the class"),
+        Column("mean_size", "float64", "classes in a set, mean", nullable=True),
+        Column("single", "float64", "share of sets that name one class", nullable=True),
+        Column("all_classes", "float64", "share of sets that hold every class and so say nothing", nullable=True),
+        Column("empty", "float64", "share of sets that hold none: unlike any class", nullable=True),
+        Column("fewest_calibration", "int64", "calibration cases of the class in the fit that had fewest"),
+        Column("vacuous_fits", "int64", "fits with too few calibration cases of the class ever to leave it out"),
+        Column("fits", "int64", "fits in all"),
+        _METHOD,
+    ),
+    ("model", "class"),
+)
+CONFORMAL_SETS = Schema(
+    "conformal_sets",
+    "The prediction set of every tested case.",
+    (
+        _MODEL,
+        _REPEAT,
+        _FOLD,
+        _CASE,
+        Column("y_true", "int64", "class index of the outcome"),
+        Column("classes", "string", "class indices in the set, separated by spaces; empty for none"),
+        Column("holds_truth", "bool", "whether the outcome is in it"),
+    ),
+    ("model", "repeat", "fold", "case_id"),
+)
+DECISION_CURVES = Schema(
+    "decision_curves",
+    "Net benefit of treating by each model's risk, beside treating everybody (treating nobody is 0).",
+    (
+        _MODEL,
+        Column("threshold", "float64", "risk from which on one would treat"),
+        Column("net_benefit", "float64", "share of true positives minus the weighed share of false ones", nullable=True),
+        _LOW,
+        _HIGH,
+        Column("treat_all", "float64", "net benefit of treating everybody", nullable=True),
+        Column("n", "int64", "cases"),
+        _METHOD,
+    ),
+    ("model", "threshold"),
+)
+RISK_GROUPS = Schema(
+    "risk_groups",
+    "How groups of patients of similar predicted risk fared over time.",
+    (
+        _MODEL,
+        _REPEAT,
+        Column("group", "int64", "from 0, the lowest predicted risk"),
+        Column("time", "float64", "the value holds from here on, in the manifest's unit"),
+        Column("kind", "string", "event_free, or incidence where events compete", allowed=("event_free", "incidence")),
+        Column("value", "float64", "share"),
+        _LOW,
+        _HIGH,
+        Column("at_risk", "int64", "cases just before"),
+        Column("n", "int64", "cases of the group"),
+        Column("n_events", "int64", "of them with the event"),
+        Column("p_value", "float64", "log-rank over the groups", nullable=True),
+        _METHOD,
+    ),
+    ("model", "repeat", "group", "time"),
+)
+SUBGROUPS = Schema(
+    "subgroups",
+    "How well every model does in groups of patients.",
+    (
+        _MODEL,
+        Column("column", "string", "clinical column"),
+        Column("group", "string", "its value, or the half of its numbers"),
+        Column("metric", "string", "auc, brier, harrell_c or rmse"),
+        Column("value", "float64", "the metric; empty where there are too few to say", nullable=True),
+        _LOW,
+        _HIGH,
+        Column("n", "int64", "cases of the group"),
+        Column("n_events", "int64", "of them with the event"),
+        _METHOD,
+    ),
+    ("model", "column", "group", "metric"),
+)
 COMPARISON = Schema(
     "comparison",
     "Every two models on the same patients and splits; the difference is model_a minus model_b.",
@@ -492,6 +586,56 @@ COMPARISON = Schema(
     ),
     ("model_a", "model_b", "metric", "test"),
 )
+ASSOCIATIONS = Schema(
+    "associations",
+    "How every feature goes with an outcome (radpipe correlate); for looking, not for choosing what to model.",
+    (
+        Column("feature", "string", "column of the features table"),
+        Column("outcome", "string", "column of the outcomes"),
+        Column("analysis", "string", "by itself, or beside volume and clinical columns", allowed=("unadjusted", "adjusted")),
+        Column(
+            "measure", "string", "what the effect is",
+            allowed=("auc", "odds_ratio_per_sd", "kendall", "spearman", "partial_spearman", "hazard_ratio_per_sd", "difference_in_sd"),
+        ),
+        Column("effect", "float64", "its value; empty where there are too few cases to say", nullable=True),
+        _LOW,
+        _HIGH,
+        Column("no_effect", "float64", "its value where feature and outcome have nothing to do with each other"),
+        Column("p_value", "float64", "two-sided", nullable=True),
+        Column("q_value", "float64", "Benjamini and Hochberg over all features of the analysis", nullable=True),
+        Column("n", "int64", "regions or patients with all values"),
+        _METHOD,
+    ),
+    ("outcome", "analysis", "feature"),
+)  # fmt: skip
+TERTILES = Schema(
+    "tertiles",
+    "Who is free of the event, by thirds of a feature.",
+    (
+        Column("feature", "string", "column of the features table"),
+        Column("tertile", "string", "third of the cases by the feature", allowed=("lowest", "middle", "highest")),
+        Column("time", "float64", "the value holds from here on"),
+        Column("event_free", "float64", "share (Kaplan-Meier)"),
+        _LOW,
+        _HIGH,
+        Column("at_risk", "int64", "patients just before"),
+        Column("n", "int64", "patients of the third"),
+        Column("n_events", "int64", "of them with the event"),
+        Column("p_value", "float64", "log-rank over the thirds", nullable=True),
+        _METHOD,
+    ),
+    ("feature", "tertile", "time"),
+)
+FEATURE_CLUSTERS = Schema(
+    "feature_clusters",
+    "Features that say much the same, by hierarchical clustering of their rank correlations.",
+    (
+        Column("feature", "string", "column of the features table"),
+        Column("cluster", "int64", "number of its cluster, from 1 in the order of the heat map"),
+        Column("place", "int64", "row of the heat map, from 0"),
+    ),
+    ("place",),
+)
 FAILURES = Schema(
     "failures",
     "What failed, why and how to run it again.",
@@ -513,6 +657,7 @@ SCHEMAS = {
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
         MASK_AGREEMENT, EMBEDDING, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
         COMPARISON, FAILURES,
+        CONFORMAL, CONFORMAL_SETS, DECISION_CURVES, RISK_GROUPS, SUBGROUPS, ASSOCIATIONS, TERTILES, FEATURE_CLUSTERS,
     )
 }  # fmt: skip
 

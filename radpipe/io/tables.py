@@ -72,6 +72,11 @@ def _written(values: pd.Series) -> list[str]:
     return ["" if value is None or value != value else quoted(protect(str(value))) for value in values.tolist()]
 
 
+def read_any_table(path: Path) -> pd.DataFrame:
+    """A table of features or predictions, whoever wrote it: .parquet in its own types, anything else as CSV, every cell as text."""
+    return _read_parquet(path) if path.suffix == ".parquet" else read_text_table(path)
+
+
 def read_text_table(path: Path) -> pd.DataFrame:
     """A CSV that a person wrote, every cell as stripped text; the index (named "row") is the line it stands on in the file.
 

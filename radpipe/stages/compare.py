@@ -7,7 +7,7 @@ from radpipe.core import tables
 from radpipe.stages.context import Context, StageResult
 
 NAME = "compare"
-NEEDS = ("predictions", "splits")
+NEEDS = ("cohort", "predictions", "fits", "splits")
 MAKES = ("comparison",)
 
 
@@ -16,7 +16,11 @@ def run(context: Context) -> StageResult:
     predictions = context.read(tables.PREDICTIONS)
     beside = set(context.workflow.references_added) - set(context.workflow.comparison.primary or ())
     predictions = predictions[~predictions["model"].isin(beside)]
-    comparison = compare_models(predictions, context.read(tables.SPLITS), context.workflow.comparison)
+    cohort = context.read(tables.COHORT)
+    comparison = compare_models(
+        predictions, context.read(tables.SPLITS), context.workflow.comparison, fits=context.read(tables.FITS),
+        patients=dict(zip(cohort["case_id"], cohort["patient_id"], strict=True)), horizon=context.workflow.cohort.horizon,
+    )  # fmt: skip
     context.write(tables.COMPARISON, comparison, csv=True)
     models = sorted(set(predictions["model"]))
     # A model of the primary pair whose fits all failed stands in the table, untested; it made no predictions.
