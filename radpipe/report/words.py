@@ -156,7 +156,7 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         )
         reach = (high - low) / 2
         if reach >= 1:
-            sentences.append(f"With {of_patients} and this many repeats, no difference whatever could have been called.")
+            sentences.append(f"With {of_patients}{' and this many repeats' if repeats else ''}, no difference whatever could have been called.")
         else:
             sentences.append(
                 f"With {of_patients}, only a difference of more than about {number(reach)} {metric} would have been called. "
@@ -170,7 +170,14 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
     return {"kind": kind, "headline": headline, "sentences": sentences}
 
 
+def verdict_kind(row: Mapping[str, Any] | None) -> str:
+    """Of the primary row: a_better, b_better, equivalent or not_resolved; none where no pair is primary."""
+    return "none" if row is None else str(row["verdict"]) if row["p_value"] is not None else "not_resolved"
+
+
 def _design(design: Mapping[str, Any]) -> str:
+    if not design["repeats"]:
+        return "patients that were held out"
     return f"{plural(design['repeats'], 'repeat')} of {design['folds']}-fold cross-validation"
 
 
