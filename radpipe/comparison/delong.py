@@ -7,26 +7,11 @@ DeLong 1988, doi:10.2307/2531595; the fast form is Sun and Xu 2014, doi:10.1109/
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.comparison.test import ComparisonTest, PairedFold, TestResult, no_test
-from radpipe.typing import FloatArray, IntArray
-
-
-def delong_covariance(y: IntArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """AUCs (m,) of the score vectors ``scores`` (m, n) on the same cases, and their covariance (m, m).
-
-    Needs two cases of each class.
-    """
-    events, others = scores[:, y == 1], scores[:, y == 0]
-    n_events, n_others = events.shape[1], others.shape[1]
-    together = rankdata(np.concatenate([events, others], axis=1), axis=1)
-    # Placement of each event among the others, and of each other case among the events, from three rankings.
-    above = (together[:, :n_events] - rankdata(events, axis=1)) / n_others
-    below = 1 - (together[:, n_events:] - rankdata(others, axis=1)) / n_events
-    covariance = np.atleast_2d(np.cov(above)) / n_events + np.atleast_2d(np.cov(below)) / n_others
-    return np.asarray(above.mean(axis=1), float), np.asarray(covariance, float)
+from radpipe.evaluation.delong import delong_covariance
 
 
 def delong(folds: tuple[PairedFold, ...], settings: ComparisonSettings) -> TestResult:

@@ -17,6 +17,11 @@ REFERENCE = Path(__file__).parent / "reference"
 
 
 @pytest.fixture(scope="session")
+def reference() -> Path:
+    return REFERENCE
+
+
+@pytest.fixture(scope="session")
 def expected() -> dict[str, list[float]]:
     return json.loads((REFERENCE / "expected.json").read_text())
 
