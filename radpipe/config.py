@@ -26,7 +26,8 @@ from radpipe.features.map_settings import MapSettings
 from radpipe.features.patient_settings import PatientSettings
 from radpipe.habitats.config import HabitatSettings
 from radpipe.io.mapping import read_mapping
-from radpipe.models.config import ALL_SOURCES, ModelParams, Source
+from radpipe.models.config import ALL_SOURCES, AnnParams, ModelParams, Source
+from radpipe.models.registry import OUTCOME_KINDS
 from radpipe.preprocessing.config import PreprocessingSettings
 from radpipe.report.config import ReportSettings
 from radpipe.segmentation.config import SegmentationSettings
@@ -112,6 +113,16 @@ class Workflow(Settings):
             )
         if not self.cohort.clinical and any(model.inputs == "clinical" for model in self.models.values()):
             raise ValueError("a model has inputs: clinical, but cohort.clinical names no column")
+        for name, model in self.models.items():
+            able = OUTCOME_KINDS[model.kind]
+            if self.cohort.outcome_kind not in able:
+                raise ValueError(
+                    f"models.{name} is of kind {model.kind}, which predicts {' and '.join(able)}, and cohort.outcome_kind is "
+                    f"{self.cohort.outcome_kind}; kinds that can: "
+                    + (", ".join(kind for kind, kinds in OUTCOME_KINDS.items() if self.cohort.outcome_kind in kinds) or "none")
+                )
+            if isinstance(model, AnnParams) and (problem := model.misfit(self.cohort.outcome_kind)):
+                raise ValueError(f"models.{name}: {problem}")
         self._check_maps()
         self._check_patients()
         return self
@@ -247,6 +258,11 @@ def load_workflow(path: Path) -> Workflow:
             listed, hint="All keys are in data_schema/workflow.json and `radpipe describe workflow`.", path=path
         ) from error
     workflow._base = path.resolve().parent
+    for model in workflow.models.values():
+        if getattr(model, "weights", None):
+            from radpipe.io.models import weights_about  # here, because few workflows need it
+
+            weights_about(workflow.resolve(model.weights))  # type: ignore[union-attr, arg-type]
     return workflow
 
 

@@ -11,11 +11,15 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from radpipe.cohort.config import CohortSettings, SplitSettings
+from radpipe.cohort.outcomes import MISSING, Outcomes, read_outcomes
+from radpipe.cohort.outcomes import joined as _join
+from radpipe.cohort.outcomes import number as _number
 from radpipe.cohort.splits import too_few, two_outcomes
 from radpipe.core.case import Case
 from radpipe.core.registry import nearest
@@ -23,7 +27,6 @@ from radpipe.errors import CohortError, FileProblem, RadpipeError
 
 PYRADIOMICS_HEADERS = {"ID": "case_id", "Image": "image_path", "Mask": "mask_path", "Label": "label"}
 MODALITIES = {"CT": "CT", "PET": "PET", "PT": "PET", "MR": "MR", "MRI": "MR"}
-_MISSING = {"", "na", "n/a", "nan", "null"}
 _TEXT = pd.StringDtype("pyarrow", na_value=float("nan"))
 _BLOCK = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 _LONGEST_ID = 120  # bytes; ids become names of files, which may have 255 with what is put around them
@@ -46,8 +49,9 @@ def read_manifest(
     splits : the good rows must suffice for its folds; without it, for two.
     with_images : False where a table of features made elsewhere takes the images' place; columns of files may then be missing.
     default_label : of cases whose label is not given.
-    Returned rows: case_id, patient_id, modality, image_path and mask_path (as written), label, outcome (class index), then
-    the clinical columns (float64, or text; NaN where empty). Raises CohortError for what concerns the manifest as a whole.
+    Returned rows: case_id, patient_id, modality, image_path and mask_path (as written), label, outcome (class index), time or value
+    where the outcome's kind has one, then the clinical columns (float64, or text; NaN where empty). Raises CohortError for what
+    concerns the manifest as a whole.
     """
     table = _Manifest(frame, settings, with_images, default_label)
     problems = table.missing_columns()
@@ -55,8 +59,8 @@ def read_manifest(
         raise _refusal(problems or ["it has no rows."], [], source)
     problems += table.ambiguous_ids()
     problems += table.listed_twice(base)
-    outcomes, wrong_outcome = table.outcomes()
-    problems += wrong_outcome
+    outcomes = table.outcomes
+    problems += outcomes.problems
     clinical, wrong = table.clinical()
     problems += wrong
     rows, errors = [], []
@@ -65,14 +69,19 @@ def read_manifest(
         if error is not None:
             errors.append(error)
         else:
-            rows.append(row | {"outcome": outcomes[place]} | {name: values[place] for name, values in clinical.items()})
-    if not wrong_outcome:
-        good = pd.DataFrame(rows, columns=[*_ROW_DTYPES, *clinical]).astype(_ROW_DTYPES)
+            rows.append(
+                row
+                | {"outcome": outcomes.codes[place]}
+                | {name: values[place] for name, values in (outcomes.further | clinical).items()}
+            )
+    if not outcomes.problems:
+        dtypes = _ROW_DTYPES | dict.fromkeys(outcomes.further, "float64")
+        good = pd.DataFrame(rows, columns=[*dtypes, *clinical]).astype(dtypes)
         good = good.astype({name: "float64" if _numeric(values) else _TEXT for name, values in clinical.items()})
-        short = too_few(good, splits or SplitSettings(repeats=1, folds=2))
+        short = too_few(good, splits or SplitSettings(repeats=1, folds=2), settings.outcome_kind)
         if short and errors:
             short.append(f"(This is after leaving out {len(errors)} of {len(table.numbers)} cases for problems of their own.)")
-        problems += two_outcomes(table.known(outcomes)) + short
+        problems += two_outcomes(table.known(), settings.outcome_kind) + short
     if problems:
         raise _refusal(problems, errors, source)
     return good, errors
@@ -174,7 +183,8 @@ class _Manifest:
             if name not in self.columns:
                 way_out = " Add it, or set cohort.modality where all cases have the same." if name == "modality" else ""
                 problems.append(f"the column {name!r} is missing.{nearest(name, self.raw)}{way_out}")
-        for kind, names in (("outcome", (self.settings.outcome,)), ("clinical", self.settings.clinical)):
+        times = () if self.settings.time is None else (self.settings.time,)
+        for kind, names in (("outcome", (self.settings.outcome,)), ("time", times), ("clinical", self.settings.clinical)):
             for name in names:
                 if name not in self.raw:
                     problems.append(
@@ -210,38 +220,22 @@ class _Manifest:
             if len(set(ids)) > 1
         ]
 
-    def outcomes(self) -> tuple[list[int | None], list[str]]:
-        """Class index of every row (None where the outcome is missing), and what is wrong with the column as a whole."""
-        name, positive = self.settings.outcome, self.settings.positive
-        cells = [None if cell.casefold() in _MISSING else _canonical(cell) for cell in self.raw[name]]
-        values = sorted({cell for cell in cells if cell is not None})
-        if not values:
-            return [None] * len(cells), [f"the outcome column {name!r} is empty."]
-        if positive is None and not set(values) <= {"0", "1"}:
-            shown = _join(values[:6])
-            return [None] * len(cells), [
-                f"the outcome column {name!r} holds {shown}, not 0 and 1. "
-                f"Say which value is class 1, for example cohort.positive: {values[-1]!r}."
-            ]
-        if len(values) == 1:
-            return [None] * len(cells), [f"the outcome {name!r} has one class only: every case has {values[0]!r}."]
-        if len(values) > 2:
-            return [None] * len(cells), [f"the outcome {name!r} has {len(values)} classes ({_join(values[:6])}); two are needed."]
-        one = "1" if positive is None else _canonical(positive)
-        if one not in values:
-            return [None] * len(cells), [f"cohort.positive is {positive!r}, but the outcome {name!r} holds {_join(values)}."]
-        return [None if cell is None else int(cell == one) for cell in cells], []
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """The outcome of every row, and what is wrong with the column as a whole."""
+        return read_outcomes(self.raw, self.settings)
 
-    def known(self, outcomes: list[int | None]) -> pd.DataFrame:
+    def known(self) -> pd.DataFrame:
         """case_id, patient_id and outcome of the rows whose outcome is known, whatever else is wrong with them."""
-        everyone = pd.DataFrame({**{name: self.columns[name] for name in ("case_id", "patient_id")}, "outcome": outcomes})
+        columns = {name: self.columns[name] for name in ("case_id", "patient_id")}
+        everyone = pd.DataFrame({**columns, "outcome": self.outcomes.codes, **self.outcomes.further})
         return everyone[everyone["outcome"].notna() & (everyone["patient_id"] != "")]
 
     def clinical(self) -> tuple[dict[str, list[float] | list[str | None]], list[str]]:
         columns: dict[str, list[float] | list[str | None]] = {}
         problems = []
         for name in self.settings.clinical:
-            cells = [None if cell.casefold() in _MISSING else cell for cell in self.raw[name]]
+            cells = [None if cell.casefold() in MISSING else cell for cell in self.raw[name]]
             there = [cell for cell in cells if cell is not None]
             numbers = [number for number in map(_number, there) if number is not None]
             if not there:
@@ -274,8 +268,8 @@ class _Manifest:
             fault(f"the case_id {case_id!r} {wrong}", "Ids become names of files: use letters, digits, '-', '_' and '.'.")
         if not cell["patient_id"]:
             fault("the patient_id is empty.", "Fill it in: the cases of one patient must stay together.")
-        if self.raw[self.settings.outcome][place].casefold() in _MISSING:
-            fault(f"the outcome {self.settings.outcome!r} is missing.", "Fill it in, or remove the row.")
+        if place in self.outcomes.faults:
+            fault(*self.outcomes.faults[place])
         modality = MODALITIES.get(cell["modality"].upper()) if cell["modality"] else self.settings.modality
         if modality is None and not self.with_images:
             modality = ""
@@ -320,20 +314,6 @@ def _cells(column: pd.Series) -> list[str]:
     return ["" if cell is None or cell != cell else str(cell).strip() for cell in column]
 
 
-def _canonical(text: str) -> str:
-    """0, 0.0 and 00 are one class: whole numbers as such, other text as it is."""
-    number = _number(text)
-    return str(int(number)) if number is not None and number == int(number) else text
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _numeric(values: list[float] | list[str | None]) -> bool:
     return all(isinstance(value, float) for value in values)
 
@@ -353,8 +333,3 @@ def _bad_id(text: str) -> str:
     if text.startswith("."):
         return "starts with a dot."
     return f"is longer than {_LONGEST_ID} bytes." if len(text.encode()) > _LONGEST_ID else ""
-
-
-def _join(values: list[str] | list[int]) -> str:
-    shown = [repr(value) if isinstance(value, str) else str(value) for value in values]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

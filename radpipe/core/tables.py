@@ -48,7 +48,13 @@ COHORT = Schema(
         Column("image_path", "string", "image file, as written in the manifest"),
         Column("mask_path", "string", "file with the given outline"),
         Column("label", "int64", "value of the region's voxels in the mask file"),
-        Column("outcome", "int64", "class index of the outcome"),
+        Column(
+            "outcome",
+            "int64",
+            "class index of the outcome; of times to an event 0 censored, 1 the event, 2 a competing event; 0 of numbers",
+        ),
+        Column("time", "float64", "time to the event or to the end of follow-up, in the manifest's unit", optional=True),
+        Column("value", "float64", "the outcome where it is a number, in the manifest's unit", optional=True),
         Column("image_sha256", "string", "of the image file's bytes"),
         Column("mask_sha256", "string", "of the mask file's bytes"),
         Column("mask_volume_ml", "float64", "voxels of the given region times voxel volume", "ml"),
@@ -307,12 +313,22 @@ PREDICTIONS = Schema(
         Column("model", "string", "name of the model in the workflow"),
         _CASE,
         Column("role", "string", "part of the split the case was in", allowed=ROLES),
-        Column("y_true", "int64", "class index of the outcome"),
-        Column("p_0", "float64", "predicted probability of class 0"),
-        Column("p_1", "float64", "predicted probability of class 1"),
+        Column("y_true", "int64", "outcome of the cohort table: class index, or the code of the event"),
+        Column(
+            "p_0", "float64", "predicted probability of class 0, or of no event by the horizon; empty for numbers", nullable=True
+        ),
+        Column("p_1", "float64", "predicted probability of class 1, or of the event by the horizon; empty for numbers", nullable=True),
+        Column(
+            "score", "float64", "of times to an event the logarithm of the relative hazard, of numbers the value; empty for classes",
+            nullable=True, optional=True,
+        ),
+        Column("time", "float64", "true time to the event or to the end of follow-up", optional=True),
+        Column("value", "float64", "true outcome where it is a number", optional=True),
     ),
     ("repeat", "fold", "seed", "model", "case_id"),
-)
+    extra="float64",
+    extra_named="p_2, p_3, ...: predicted probability of the further classes",
+)  # fmt: skip
 FITS = Schema(
     "fits",
     "One row per fitted model: what it saw and how it ended.",
@@ -329,15 +345,25 @@ FITS = Schema(
         Column("train_error", "float64", "error term on the training part, no regularisation", nullable=True),
         Column("regularisation", "float64", "regularisation term at the kept parameters", nullable=True),
         Column("selection_error", "float64", "error term on the selection part", nullable=True),
-        Column("recalibration_slope", "float64", "of the logit, fitted on the selection part; 1 where not recalibrated"),
-        Column("recalibration_intercept", "float64", "of the logit, fitted on the selection part; 0 where not recalibrated"),
-        Column("threshold", "float64", "on p_1; Youden's J on the training and selection part"),
+        Column(
+            "recalibration_slope", "float64", "of the logit, fitted on the selection part; 1 where not recalibrated, empty for numbers",
+            nullable=True,
+        ),
+        Column(
+            "recalibration_intercept", "float64",
+            "of the logit, fitted on the selection part; 0 where not recalibrated, empty for numbers and for more than two classes",
+            nullable=True,
+        ),
+        Column(
+            "threshold", "float64", "on p_1; Youden's J on the training and selection part; empty where the outcome is not of two classes",
+            nullable=True,
+        ),
         Column("inputs", "string", "names of the inputs, separated by spaces; empty for images"),
         Column("saw_sha256", "string", "of the sorted ids of all patients the fit saw"),
         Column("model_path", "string", "folder of the fitted model, relative to the run folder"),
     ),
     ("repeat", "fold", "seed", "model"),
-)
+)  # fmt: skip
 METRICS = Schema(
     "metrics",
     "How well every model predicts the cases it never saw.",

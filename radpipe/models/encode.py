@@ -20,17 +20,19 @@ class Encoder:
 
     fill : number column -> its median in the training part. levels : text column -> its values in the training part; each
     becomes a column of 0 and 1, and a value never seen there, or a missing one, is 0 in all of them.
-    logarithm : numbers go in as natural logarithms. keep_missing : gaps stay NaN (for trees, which have a branch for them).
+    logarithm : numbers go in as natural logarithms, all or those of the columns named. keep_missing : gaps stay NaN (for trees, which have a branch for them).
     Columns without spread in the training part carry nothing there and are left out; so are those missing throughout.
+    saw : the patients whose rows it was learnt from.
     """
 
     fill: Mapping[str, float]
     levels: Mapping[str, tuple[str, ...]]
-    logarithm: bool = False
+    logarithm: bool | tuple[str, ...] = False
     keep_missing: bool = False
+    saw: frozenset[str] = frozenset()
 
     @classmethod
-    def learn(cls, train: Examples, *, logarithm: bool = False, keep_missing: bool = False) -> Encoder:
+    def learn(cls, train: Examples, *, logarithm: bool | tuple[str, ...] = False, keep_missing: bool = False) -> Encoder:
         """From the training part; SchemaError where no column can be used."""
         table = table_of(train)
         fill: dict[str, float] = {}
@@ -50,7 +52,7 @@ class Encoder:
                 f"each of the {table.shape[1]} input columns is constant or missing in the training part.",
                 hint="Give the model other columns, or use fewer folds.",
             )
-        return cls(fill, levels, logarithm, keep_missing)
+        return cls(fill, levels, logarithm, keep_missing, frozenset(train.patient_ids))
 
     @property
     def inputs(self) -> list[str]:
@@ -86,14 +88,16 @@ class Encoder:
         return {
             "fill": [[name, value] for name, value in self.fill.items()],
             "levels": [[name, list(levels)] for name, levels in self.levels.items()],
-            "logarithm": self.logarithm,
+            "logarithm": self.logarithm if isinstance(self.logarithm, bool) else list(self.logarithm),
             "keep_missing": self.keep_missing,
+            "saw": sorted(self.saw),
         }
 
     @classmethod
     def from_json(cls, info: Mapping[str, Any]) -> Encoder:
         levels = {name: tuple(values) for name, values in info["levels"]}
-        return cls(dict(info["fill"]), levels, info["logarithm"], info["keep_missing"])
+        logarithm = info["logarithm"] if isinstance(info["logarithm"], bool) else tuple(info["logarithm"])
+        return cls(dict(info["fill"]), levels, logarithm, info["keep_missing"], frozenset(info["saw"]))
 
 
 def table_of(examples: Examples) -> pd.DataFrame:
@@ -103,9 +107,10 @@ def table_of(examples: Examples) -> pd.DataFrame:
     return examples.table
 
 
-def _numbers(table: pd.DataFrame, name: str, logarithm: bool) -> FloatArray:
+def _numbers(table: pd.DataFrame, name: str, logarithms: bool | tuple[str, ...]) -> FloatArray:
     """One column as float64; infinite is missing, as in input selection."""
     values = table[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    logarithm = logarithms if isinstance(logarithms, bool) else name in logarithms
     if logarithm and np.any(values <= 0):
         case_id = str(table.index[int(np.argmax(values <= 0))])
         raise SchemaError(

@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 
     from radpipe.models.model import Fitted
 
+OutcomeKinds = tuple[str, ...]
 MODELS: dict[str, str] = {
     "ann": "radpipe.models.ann.model:fit",
     "cnn3d": "radpipe.models.cnn3d.model:fit",
     "logistic": "radpipe.models.logistic:fit",
     "xgboost": "radpipe.models.xgboost:fit",
+}
+# What each can predict: classes (two or more), number, time_to_event. Checked when a workflow is read.
+OUTCOME_KINDS: dict[str, OutcomeKinds] = {
+    "ann": ("classes", "number", "time_to_event"),
+    "cnn3d": ("classes", "number", "time_to_event"),
+    "logistic": ("classes",),
+    "xgboost": ("classes",),
 }
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from radpipe.errors import SchemaError
 
 SCALINGS = ("mean_standard_deviation", "minimum_maximum", "standard_deviation", "logarithm", "none")
-PROBABILITIES = ("logistic", "softmax", "clip", "competitive", "binary")
+PROBABILITIES = ("logistic", "softmax", "clip", "share", "competitive", "binary")
 # A spread below this fraction of the values' size is rounding.
 FLAT = 1e-12
 
@@ -96,7 +96,8 @@ class ProbabilisticLayer(nn.Module):
     """Outputs (n, k) -> probabilities (n, k).
 
     logistic : 1 / (1 + exp(-x)), each output by itself. softmax : over the k outputs. clip : to [0, 1] ("Probability" in
-    OpenNN 0.1). competitive : 1 for the largest, 0 elsewhere. binary : 1 at or above ``threshold``.
+    OpenNN 0.1). share : clipped, then divided by their sum (equal shares where all are 0), so that classes add up to 1.
+    competitive : 1 for the largest, 0 elsewhere. binary : 1 at or above ``threshold``.
     """
 
     def __init__(self, kind: str = "logistic", threshold: float = 0.5) -> None:
@@ -113,6 +114,10 @@ class ProbabilisticLayer(nn.Module):
             return torch.softmax(x, dim=1)
         if self.kind == "clip":
             return x.clamp(0.0, 1.0)
+        if self.kind == "share":
+            clipped = x.clamp(0.0, 1.0)
+            total = clipped.sum(1, keepdim=True)
+            return torch.where(total > 0, clipped / torch.where(total > 0, total, 1.0), 1.0 / x.shape[1])
         if self.kind == "competitive":
             return nn.functional.one_hot(x.argmax(dim=1), x.shape[1]).to(x.dtype)
         return (x >= self.threshold).to(x.dtype)

@@ -27,6 +27,8 @@ class Network:
     (n, out_channels, z, y, x), a classifier (n, out_channels). Weights come from torch's global generator; the caller seeds it.
     library : what ``build`` imports besides torch; the children's server loads it once.
     size_multiple : params -> every axis of the input must be a multiple of this; 1 for any size.
+    least_side : params -> the fewest voxels along an axis. head : of a classifier, the name of its last linear layer; what goes into
+    that layer is the embedding of an image.
     """
 
     name: str
@@ -36,3 +38,5 @@ class Network:
     build: Callable[[Any, int, int], nn.Module]
     library: str = ""
     size_multiple: Callable[[Any], int] = any_size
+    least_side: Callable[[Any], int] = any_size
+    head: str = ""

@@ -35,7 +35,7 @@ class PerceptronLayer(nn.Module):
 
 
 class NeuralNetwork(nn.Module):
-    """scaling -> perceptrons -> (unscaling) -> probabilistic -> (bounding); trainable numbers in the perceptrons only.
+    """scaling -> perceptrons -> (unscaling) -> (probabilistic) -> (bounding); trainable numbers in the perceptrons only.
 
     Input (n, p) raw features, float64; output (n, k). OpenNN 0.1 evaluates in this order (``NeuralNetwork::calculate_outputs``):
     unscaling stands before the probabilistic layer because the perceptrons may regress targets scaled to [-1, 1].
@@ -45,7 +45,7 @@ class NeuralNetwork(nn.Module):
         self,
         scaling: ScalingLayer,
         perceptrons: Sequence[PerceptronLayer],
-        probabilistic: ProbabilisticLayer,
+        probabilistic: ProbabilisticLayer | None,
         unscaling: UnscalingLayer | None = None,
         bounding: BoundingLayer | None = None,
     ) -> None:

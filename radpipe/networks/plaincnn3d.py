@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -38,16 +39,19 @@ def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
 
     from radpipe.networks.layers import GlobalPool, MinMaxPool
 
-    steps: list[nn.Module] = []
+    steps: OrderedDict[str, nn.Module] = OrderedDict()
     for level, (inside, outside) in enumerate(pairwise([in_channels, *params.channels])):
         if level > 0:
-            steps.append(MinMaxPool())
-        steps += [
-            nn.Conv3d(inside * (2 if level else 1), outside, 3, stride=1 if level else 2, padding=1, bias=False),
-            nn.BatchNorm3d(outside),
-            nn.LeakyReLU(0.1),
-        ]
-    return nn.Sequential(*steps, GlobalPool(), nn.Dropout(params.dropout), nn.Linear(3 * params.channels[-1], out_channels))
+            steps[f"pool{level}"] = MinMaxPool()
+        steps[f"conv{level + 1}"] = nn.Conv3d(
+            inside * (2 if level else 1), outside, 3, stride=1 if level else 2, padding=1, bias=False
+        )
+        steps[f"norm{level + 1}"] = nn.BatchNorm3d(outside)
+        steps[f"relu{level + 1}"] = nn.LeakyReLU(0.1)
+    steps["pool"] = GlobalPool()
+    steps["dropout"] = nn.Dropout(params.dropout)
+    steps["head"] = nn.Linear(3 * params.channels[-1], out_channels)
+    return nn.Sequential(steps)
 
 
 NETWORK = Network(
@@ -56,4 +60,5 @@ NETWORK = Network(
     source="radpipe.networks.plaincnn3d",
     params=Params,
     build=build,
+    head="head",
 )

@@ -15,4 +15,5 @@ SEGMENTERS: dict[str, str] = {
 CLASSIFIERS: dict[str, str] = {
     "plaincnn3d": "radpipe.networks.plaincnn3d:NETWORK",
     "resnet3d": "radpipe.networks.resnet3d:NETWORK",
+    "densenet3d": "radpipe.networks.densenet3d:NETWORK",
 }

@@ -56,4 +56,5 @@ NETWORK = Network(
     params=Params,
     library="monai",
     build=build,
+    head="fc",
 )

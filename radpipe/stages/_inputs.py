@@ -108,6 +108,26 @@ def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataF
     return {(int(r), int(f)): rows.set_index("case_id")[[VOLUME]] for (r, f), rows in outlines.groupby(["repeat", "fold"])}
 
 
+def outcome(workflow: Workflow, cohort: pd.DataFrame, case_ids: Sequence[str]) -> dict[str, Any]:
+    """What a task is told of the outcome of these cases, as JSON values: ``y``, and in ``outcome`` whatever is not two classes.
+
+    cohort : index case_id. ``outcome`` holds kind, n_classes, horizon and the lists time or value, as
+    :class:`radpipe.models.model.Examples` wants them; it is left out for two classes.
+    """
+    settings = workflow.cohort
+    rows = cohort.loc[list(case_ids)]
+    found: dict[str, Any] = {"y": [int(code) for code in rows["outcome"]]}
+    further: dict[str, Any] = {}
+    if settings.outcome_kind == "classes":
+        n_classes = len(settings.classes) or int(cohort["outcome"].max()) + 1
+        further = {"n_classes": n_classes} if n_classes > 2 else {}
+    elif settings.outcome_kind == "number":
+        further = {"kind": "number", "value": [float(value) for value in rows["value"]]}
+    else:
+        further = {"kind": "time_to_event", "time": [float(time) for time in rows["time"]], "horizon": settings.horizon}
+    return {**found, "outcome": further} if further else found
+
+
 def set_name(sources: Sequence[Source]) -> str:
     """A set of inputs as the selection table names it."""
     return "+".join(sources)

@@ -141,7 +141,7 @@ def run(context: Context) -> StageResult:
             path=manifest_path(workflow),
         )
     cohort = context.write(tables.COHORT, made, csv=True)
-    splits = draw_splits(cohort[["case_id", "patient_id", "outcome"]], workflow.splits, workflow.seed)
+    splits = draw_splits(cohort, workflow.splits, workflow.seed, workflow.cohort.outcome_kind)
     context.write(tables.SPLITS, splits)
     return result_row
 

@@ -12,6 +12,7 @@ from radpipe.core.keys import content_key
 from radpipe.core.registry import lookup
 from radpipe.core.seeds import derive_seed
 from radpipe.errors import RunError
+from radpipe.io.files import sha256_file
 from radpipe.io.store import StoredResult
 from radpipe.models.config import Cnn3dParams, Source
 from radpipe.networks.registry import CLASSIFIERS
@@ -23,6 +24,8 @@ from radpipe.stages.context import Context, StageResult, engine_version, frame_k
 NAME = "train"
 NEEDS = ("cohort", "splits", "features", "selection", "preprocessed", "segmentation where masks: predicted")
 MAKES = ("predictions", "fits", "models/")
+TRUTHS: dict[str, tuple[str, ...]] = {"classes": (), "number": ("value",), "time_to_event": ("time",)}
+NO_PROBABILITY = {"p_0": float("nan"), "p_1": float("nan")}
 Crops = dict[str, dict[Fold, dict[str, StoredResult]]]
 Sources = tuple[Source, ...]
 Features = dict[Sources, dict[Fold, pd.DataFrame]]
@@ -57,13 +60,21 @@ def run(context: Context) -> StageResult:
     result = context.map(NAME, "radpipe.stages.work:fit_model", tasks, preload=preload)
 
     role = {(r, f, c): part for r, f, c, part in parts[["repeat", "fold", "case_id", "role"]].itertuples(index=False)}
+    kind = workflow.cohort.outcome_kind
+    truth = {
+        str(row["case_id"]): {"y_true": int(row["outcome"])} | {name: float(row[name]) for name in TRUTHS[kind]}
+        for row in cohort.reset_index().to_dict("records")
+    }
     predictions, fits = [], []
     for task_id, stored in result.done.items():
         repeat, fold, name, seed = about[task_id]
         key = {"repeat": repeat, "fold": fold, "seed": seed, "model": name}
-        for case_id, (p_0, p_1) in stored.row["probabilities"].items():
-            known = {"role": role[repeat, fold, case_id], "y_true": int(cohort.loc[case_id, "outcome"])}
-            predictions.append({**key, "case_id": case_id, **known, "p_0": p_0, "p_1": p_1})
+        for case_id, own in stored.row["probabilities"].items():
+            known = {"role": role[repeat, fold, case_id], **truth[case_id], **NO_PROBABILITY}
+            said = {f"p_{place}": p for place, p in enumerate(own)}
+            if kind != "classes":
+                said["score"] = stored.row["scores"][case_id]
+            predictions.append({**key, "case_id": case_id, **known, **said})
         model_path = context.folder.publish_model(stored.folder, name, repeat, fold)
         fits.append({**key, **stored.row["facts"], "saw_sha256": stored.row["saw_sha256"], "model_path": model_path})
     context.write(tables.PREDICTIONS, predictions, csv=True)
@@ -77,6 +88,12 @@ def _sets(workflow: Workflow) -> list[Sources]:
     return list(dict.fromkeys([workflow.sources, *(workflow.sources_of(model) for model in workflow.models.values())]))
 
 
+def _weights(workflow: Workflow) -> dict[str, tuple[str, str]]:
+    """Model -> the file it starts from and its SHA-256, where it names one."""
+    named = {name: workflow.resolve(m.weights) for name, m in workflow.models.items() if isinstance(m, Cnn3dParams) and m.weights}
+    return {name: (str(path), sha256_file(path)) for name, path in named.items()}
+
+
 def _tasks(
     context: Context, cohort: pd.DataFrame, parts: pd.DataFrame, features: Features, crops: Crops
 ) -> tuple[list[Task], dict[str, tuple[int, int, str, int]], list[dict[str, str]]]:
@@ -88,6 +105,7 @@ def _tasks(
         others["volume"] = _inputs.volume(context, cohort, features[workflow.sources])
     kept = _inputs.kept_inputs(context) if "selected" in wanted else {}
     engine = engine_version("models", "networks", "selection")
+    weights = _weights(workflow)
     tasks: list[Task] = []
     about: dict[str, tuple[int, int, str, int]] = {}
     without: list[dict[str, str]] = []
@@ -97,7 +115,7 @@ def _tasks(
         common = {
             "case_ids": case_ids, "roles": list(part["role"]),
             "patient_ids": [str(patient) for patient in cohort.loc[case_ids, "patient_id"]],
-            "y": [int(outcome) for outcome in cohort.loc[case_ids, "outcome"]],
+            **_inputs.outcome(workflow, cohort, case_ids),
         }  # fmt: skip
         for name, model in workflow.models.items():
             task_id = f"{name} (repeat {repeat}, fold {fold})"
@@ -120,6 +138,9 @@ def _tasks(
                 found = _inputs.of_fold(crops[name], place) or {}
                 payload["crops"] = [str(found[case_id].file("crop.npy")) for case_id in case_ids]
                 data = [found[case_id].key for case_id in case_ids]
+                if name in weights:
+                    payload["weights"], content = weights[name]
+                    data = [*data, content]
             elif table is not None:
                 table = table.loc[case_ids]
                 table = table[chosen] if model.inputs == "selected" else table

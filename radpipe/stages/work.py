@@ -203,15 +203,40 @@ def find_habitats(payload: Payload, folder: Path) -> Row:
 
 
 def select_fold(payload: Payload, folder: Path) -> Row:
-    """select: inputs for the network of one outer fold, from its training part alone."""
-    from radpipe.selection.config import SelectionSettings
-    from radpipe.selection.select import select_inputs
+    """select: inputs for the network of one outer fold, from its training part, and its selection part where the selector asks it."""
+    import hashlib
 
-    table = pd.read_parquet(payload["features"]).set_index("case_id").loc[payload["train"], payload["columns"]]
-    chosen = select_inputs(
-        table, np.asarray(payload["y"]), SelectionSettings.model_validate(payload["settings"]), seed=payload["seed"]
-    )
-    return {"rows": chosen.to_dict("records")}
+    from radpipe.models.guard import refuse_seen
+    from radpipe.selection.config import SelectionSettings
+    from radpipe.selection.robustness import icc_of_repeats
+    from radpipe.selection.select import SelectionPart, select_inputs
+    from radpipe.selection.target import Target
+
+    settings = SelectionSettings.model_validate(payload["settings"])
+    frame = pd.read_parquet(payload["features"]).set_index("case_id")
+    parts = payload["parts"]
+    saw = sorted({patient for part in parts.values() for patient in part["patient_ids"]})
+    refuse_seen(saw, payload["test_patients"], model="input selection")
+    table = frame.loc[parts["train"]["case_ids"], payload["columns"]]
+    asked: dict[str, Any] = {}
+    if "selection" in parts:
+        from radpipe.models.ann.batch import SubsetTrainer
+        from radpipe.models.config import AnnParams
+
+        chooses = parts["selection"]
+        asked["selection"] = SelectionPart(frame.loc[chooses["case_ids"], payload["columns"]], Target.told(chooses))
+        asked["trainer"] = SubsetTrainer(AnnParams.model_validate(payload["network"]))
+    if payload["repeats"]:
+        asked["icc"] = icc_of_repeats(pd.read_parquet(payload["repeats"]))
+    chosen = select_inputs(table, Target.told(parts["train"]), settings, seed=payload["seed"], **asked)
+    early = ("constant", "missing", "not_robust", "redundant")
+    fit = {
+        "n_train": len(table), "n_selection": len(parts["selection"]["case_ids"]) if "selection" in parts else 0,
+        "n_candidates": int((~chosen["reason"].isin(early)).sum()), "n_kept": int(chosen["kept"].sum()),
+        "steps": " ".join(f"{inputs}:{error:.6g}" for inputs, error in chosen.attrs["steps"]),
+        "saw_sha256": hashlib.sha256("\n".join(saw).encode()).hexdigest(),
+    }  # fmt: skip
+    return {"rows": chosen.to_dict("records"), "fit": fit}
 
 
 def crop_case(payload: Payload, folder: Path) -> Row:
@@ -236,7 +261,7 @@ def crop_case(payload: Payload, folder: Path) -> Row:
 
 def fit_model(payload: Payload, folder: Path) -> Row:
     """train: one model on one outer fold, and what it says of every case of that fold."""
-    from radpipe.io.models import save_model
+    from radpipe.io.models import read_weights, save_model
     from radpipe.models.fit import fit_and_predict
 
     table = None
@@ -244,14 +269,20 @@ def fit_model(payload: Payload, folder: Path) -> Row:
         frame = pd.read_parquet(payload["table"]).set_index("case_id")
         table = frame.loc[payload["case_ids"], payload["columns"]]
     images = np.stack([np.load(path, allow_pickle=False) for path in payload["crops"]]) if payload["crops"] else None
+    weights = None
+    if payload.get("weights"):
+        from radpipe.models.cnn3d.transfer import Weights
+
+        weights = Weights(*read_weights(Path(payload["weights"])), path=payload["weights"])
     result = fit_and_predict(
         payload["params"], case_ids=payload["case_ids"], patient_ids=payload["patient_ids"], y=payload["y"], roles=payload["roles"],
-        table=table, images=images, seed=payload["seed"],
+        table=table, images=images, seed=payload["seed"], **payload.get("outcome", {}), weights=weights,
     )  # fmt: skip
     save_model(folder, result.arrays, result.info)
     return {
         "facts": result.facts,
         "probabilities": result.probabilities,
+        "scores": result.scores,
         "saw_sha256": result.saw_sha256,
         "history": result.history,
     }

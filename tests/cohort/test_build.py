@@ -175,7 +175,7 @@ def test_columns_that_are_missing_name_the_nearest(rows, tmp_path: Path) -> None
     [
         (["1"] * 10, {}, "one class only"),
         ([""] * 10, {}, "is empty"),
-        (["0", "1", "2", "0", "1"] * 2, {}, "not 0 and 1"),
+        (["0", "1", "2", "0", "1"] * 2, {}, "class 2 has 2 patients"),
         (["yes", "no"] * 5, {}, "Say which value is class 1"),
         (["yes", "no"] * 5, {"positive": "Yes"}, "cohort.positive is 'Yes', but the outcome 'event' holds 'no' and 'yes'"),
         (["yes", "no", "so"] * 3 + ["no"], {"positive": "yes"}, "3 classes"),

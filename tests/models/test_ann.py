@@ -8,6 +8,7 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
+from radpipe.errors import ConfigError
 from radpipe.models.ann.model import fit
 from radpipe.models.config import AnnParams, CalibrationSettings
 from radpipe.models.model import Examples
@@ -110,8 +111,8 @@ def test_an_ensemble_is_the_mean_of_its_members():
 def test_recipes_and_errors_that_do_not_go_together_are_refused():
     with pytest.raises(ValueError, match="does not go with recipe"):
         AnnParams(recipe="opennn", error="cross_entropy")
-    with pytest.raises(ValueError, match="does not go with recipe"):
-        AnnParams(recipe="modern", error="mean_squared")
+    with pytest.raises(ConfigError, match="does not go with recipe"):
+        fit(examples(24), examples(10, seed=1, start=100), AnnParams(recipe="modern", error="mean_squared"), seed=0)
 
 
 def test_the_threshold_is_on_the_recalibrated_scale():

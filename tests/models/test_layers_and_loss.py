@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
 
 from radpipe.errors import SchemaError
+from radpipe.models.ann.head import Head
 from radpipe.models.ann.loss import ERRORS, REGULARISATIONS, LossIndex
-from radpipe.models.ann.train import build
 from radpipe.models.config import AnnParams
 from radpipe.networks.layers import SCALINGS, BoundingLayer, ProbabilisticLayer, ScalingLayer, UnscalingLayer
 from radpipe.networks.perceptron import ACTIVATIONS, NeuralNetwork, PerceptronLayer, layer_stack, start
+
+
+class Given(NamedTuple):
+    """An outcome."""
+
+    kind: str
+    y: np.ndarray
+    value: np.ndarray | None = None
+    time: np.ndarray | None = None
 
 
 def tensor(values) -> torch.Tensor:
@@ -79,7 +90,8 @@ def test_layers_are_evaluated_in_opennns_order():
 
 def test_the_opennn_network_worked_by_hand():
     """Scaled input -1, weight 0.5, bias 0.2: -0.3 on [-1, 1] is 0.35 on [0, 1]; at scaled input 5, 2.7 clips to 1."""
-    network = build(ScalingLayer.fitted(tensor([[10.0], [20.0]]), "minimum_maximum"), 1, AnnParams(recipe="opennn", hidden=()))
+    head = Head.learnt(Given("classes", np.array([0, 1])), 2, AnnParams(recipe="opennn"))
+    network = head.network(ScalingLayer.fitted(tensor([[10.0], [20.0]]), "minimum_maximum"), 1, (), "tanh")
     with torch.no_grad():
         network.perceptrons[0].weight.fill_(0.5)
         network.perceptrons[0].bias.fill_(0.2)
@@ -126,6 +138,8 @@ def test_gradient_against_finite_differences(error, regularisation, activation):
     x = torch.randn(9, 4, generator=generator, dtype=torch.float64)
     low = 0.0 if error == "cross_entropy" else -1.0
     targets = tensor([[1.0 if k % 3 == 0 else low] for k in range(9)])
+    if error == "cox":
+        targets = tensor([[float(k // 2), float(k % 4 < 3)] for k in range(9)])
     layers = layer_stack(4, (3, 2), 1, activation)
     start(layers, [0.1], generator)
     with torch.no_grad():  # away from the kinks of relu and l1

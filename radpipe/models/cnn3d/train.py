@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,36 +13,52 @@ from torch import Tensor, nn
 
 from radpipe.errors import RunError
 from radpipe.models.cnn3d.augment import augment
+from radpipe.models.cnn3d.target import Target, selection_error
 from radpipe.models.config import Cnn3dParams
 from radpipe.models.stopping import BestSoFar
-from radpipe.networks.layers import ProbabilisticLayer, ScalingLayer
+from radpipe.networks.layers import ProbabilisticLayer, ScalingLayer, UnscalingLayer
 from radpipe.typing import FloatArray
 
 # Images at a time when nothing is learnt: bounds memory, changes no number.
 CHUNK = 8
+# The most training images that batch normalisation's statistics are taken from after an epoch: what they are means over
+# hundreds of thousands of voxels, which more images would not move.
+SETTLE = 64
 
 
 class ImageNetwork(nn.Module):
-    """scaling of each channel -> network -> log prevalence added -> softmax: (n, c, z, y, x) float32 raw -> (n, 2).
+    """scaling of each channel -> network -> offset added -> probabilistic or unscaling layer: (n, c, z, y, x) float32 raw -> (n, k).
 
-    The prevalence is a constant offset, so that training starts from it and the network only has to learn what moves a patient
-    away from it.
+    Classes end in a softmax; numbers are unscaled; of times to an event the output is the logarithm of the relative hazard.
+    offset : (k,) the logarithm of each class's frequency. It is constant, so that training starts from it and the network only
+    has to learn what moves a patient away from it.
     """
 
-    log_prevalence: Tensor
+    offset: Tensor
 
-    def __init__(self, scaling: ScalingLayer, network: nn.Module, prevalence: float) -> None:
+    def __init__(
+        self, scaling: ScalingLayer, network: nn.Module, offset: Tensor, kind: str = "classes", targets: ScalingLayer | None = None
+    ) -> None:
         super().__init__()
         self.scaling = scaling
         self.network = network
-        self.probabilistic = ProbabilisticLayer("softmax")
-        self.register_buffer("log_prevalence", torch.log(torch.tensor([1 - prevalence, prevalence], dtype=torch.float32)))
+        self.register_buffer("offset", offset)
+        self.probabilistic = ProbabilisticLayer("softmax") if kind == "classes" else None
+        self.unscaling = UnscalingLayer(targets) if targets is not None else None
 
-    def logits(self, scaled: Tensor) -> Tensor:
-        return self.network(scaled) + self.log_prevalence
+    def outputs(self, scaled: Tensor) -> Tensor:
+        """(n, k) logits, scaled numbers or scores; what the error is of."""
+        outputs: Tensor = self.network(scaled) + self.offset
+        return outputs
+
+    def told(self, outputs: Tensor) -> Tensor:
+        """Outputs -> probabilities (n, k), numbers (n, 1) in their own unit, or scores (n, 1)."""
+        if self.probabilistic is not None:
+            outputs = self.probabilistic(outputs)
+        return self.unscaling(outputs) if self.unscaling is not None else outputs
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.probabilistic(self.logits(self.scaling(images)))
+        return self.told(self.outputs(self.scaling(images)))
 
     def n_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.network.parameters())
@@ -56,61 +74,108 @@ class Member:
     best: dict[str, Any]
 
 
+def device_of(wanted: str) -> torch.device:
+    """auto : a GPU where torch finds one. RunError where one is asked for and there is none."""
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise RunError("device: cuda is asked for, and torch finds no GPU.", hint="Set models.<name>.device to auto or cpu.")
+    return torch.device("cuda" if there and wanted != "cpu" else "cpu")
+
+
+@contextmanager
+def at(device: torch.device) -> Iterator[None]:
+    """On a GPU some layers have no deterministic form: there, what radpipe's workers ask torch for is a warning, no error."""
+    before, only_warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if device.type != "cpu":
+        torch.use_deterministic_algorithms(before, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=only_warns)
+
+
 def train_member(
-    model: ImageNetwork, images: Tensor, y: Tensor, selection: Tensor, y_selection: Tensor, params: Cnn3dParams, *, seed: int
+    model: ImageNetwork, images: Tensor, target: Target, selection: Tensor, target_selection: Target, params: Cnn3dParams, *, seed: int
 ) -> Member:
-    """Train in place. images, selection : (n, c, z, y, x) float32, raw; y : (n,) 0 or 1.
+    """Train in place. images, selection : (n, c, z, y, x) float32, raw. Parameters that ask for no gradient stay as they are.
 
     Dropout draws from torch's global generator, which the caller seeds.
     """
+    device = device_of(params.device)
+    model.to(device)
+    with at(device):
+        member = _trained(
+            model, images.to(device), target.to(device), selection.to(device), target_selection.to(device), params, seed
+        )
+    model.to("cpu")
+    return member
+
+
+def _trained(
+    model: ImageNetwork, images: Tensor, target: Target, selection: Tensor, target_selection: Target, params: Cnn3dParams, seed: int
+) -> Member:
     scaled, scaled_selection = model.scaling(images), model.scaling(selection)
-    is_mask = torch.stack([((images[:, k] == 0) | (images[:, k] == 1)).all() for k in range(images.shape[1])])
+    is_mask = torch.stack([((images[:, k] == 0) | (images[:, k] == 1)).all() for k in range(images.shape[1])]).cpu()
     generator = torch.Generator().manual_seed(seed % 2**63)
     deal = np.random.default_rng(seed)
-    batches = -(-len(y) // params.batch)
-    optimiser = torch.optim.AdamW(model.network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=params.learning_rate, total_steps=params.epochs * batches, pct_start=0.2
-    )
+    learning = [parameter for parameter in model.network.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(learning, lr=params.learning_rate, weight_decay=params.weight_decay)
+    steps = params.epochs * len(target.to(torch.device("cpu")).batches(params.batch, np.random.default_rng(0)))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=params.learning_rate, total_steps=steps, pct_start=0.2)
+    settled = torch.linspace(0, len(target) - 1, min(SETTLE, len(target))).round().long()
     history: list[dict[str, Any]] = []
     best = BestSoFar(params.minimum_epochs, params.patience)
+    dealt = target.to(torch.device("cpu"))
     for epoch in range(1, params.epochs + 1):
-        model.train()
+        _start_learning(model)
         total = 0.0
-        for rows in np.array_split(deal.permutation(len(y)), batches):
+        for rows in dealt.batches(params.batch, deal):
             views = augment(scaled[rows], is_mask, params.augmentation, generator)
             optimiser.zero_grad()
-            loss = nn.functional.cross_entropy(model.logits(views), y[rows])
+            loss = target.take(rows).error(model.outputs(views))
             loss.backward()
             optimiser.step()
             schedule.step()
             total += float(loss.detach()) * len(rows)
-        _settle(model, scaled)
-        error = total / len(y)
-        selection_error = _error(model, scaled_selection, y_selection)
-        if not np.isfinite([error, selection_error]).all():
+        _settle(model, scaled[settled])
+        error = total / len(target)
+        trained = _outputs(model, scaled) if target.event is not None else None
+        chosen_by = float(selection_error(target_selection, _outputs(model, scaled_selection), target, trained))
+        if not np.isfinite([error, chosen_by]).all():
             raise RunError(
                 f"training of the {params.network} diverged in epoch {epoch} (the error is not a number).",
                 hint="Lower models.<name>.learning_rate, or check the images' intensities.",
             )
-        history.append(
-            {"epoch": epoch, "loss": error, "error": error, "regularisation": None, "selection_error": selection_error}
-        )
-        best.offer(epoch, selection_error, {name: values.clone() for name, values in model.state_dict().items()})
+        history.append({"epoch": epoch, "loss": error, "error": error, "regularisation": None, "selection_error": chosen_by})
+        best.offer(epoch, chosen_by, {name: values.clone() for name, values in model.state_dict().items()})
         if best.stop:
             break
     model.load_state_dict(best.kept)
-    kept = {**history[best.step - 1], "error": _error(model, scaled, y)}
+    kept = {**history[best.step - 1], "error": float(target.error(_outputs(model, scaled)))}
     return Member(model, history, history[-1]["epoch"], kept)
 
 
+def _norms(model: ImageNetwork) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The batch normalisations that learn; frozen ones keep the statistics they came with."""
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    return [layer for layer in layers if layer.weight is None or layer.weight.requires_grad]
+
+
+def _start_learning(model: ImageNetwork) -> None:
+    model.train()
+    learning = {id(layer) for layer in _norms(model)}
+    for layer in model.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and id(layer) not in learning:
+            layer.eval()
+
+
 def _settle(model: ImageNetwork, scaled: Tensor) -> None:
-    """Batch normalisation's statistics of the training images under the present weights.
+    """Batch normalisation's statistics of these training images under the present weights.
 
     Its running averages trail by some ten steps, which is several epochs of a small cohort: the selection error then jumps by
     whole units while the network improves. Wu and Johnson 2021 ("precise" statistics), arXiv:2105.07576.
     """
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    layers = _norms(model)
     if not layers:
         return
     model.eval()
@@ -123,18 +188,30 @@ def _settle(model: ImageNetwork, scaled: Tensor) -> None:
             model.network(part)
 
 
-def _error(model: ImageNetwork, scaled: Tensor, y: Tensor) -> float:
-    """Cross-entropy without augmentation or dropout."""
+def _outputs(model: ImageNetwork, scaled: Tensor) -> Tensor:
+    """(n, k) float64, without augmentation or dropout."""
     model.eval()
     with torch.no_grad():
-        logits = torch.cat([model.logits(part) for part in scaled.split(CHUNK)])
-        return float(nn.functional.cross_entropy(logits.to(torch.float64), y))
+        return torch.cat([model.outputs(part).to(torch.float64) for part in scaled.split(CHUNK)])
 
 
-def probabilities(model: ImageNetwork, images: Tensor) -> FloatArray:
-    """(n,) float64 probability of class 1, before recalibration."""
-    model.eval()
-    with torch.no_grad():
-        parts = [model.logits(model.scaling(part)).to(torch.float64) for part in images.split(CHUNK)]
-        p_1: FloatArray = model.probabilistic(torch.cat(parts))[:, 1].numpy()
-        return p_1
+def told(model: ImageNetwork, images: Tensor, device: torch.device) -> FloatArray:
+    """(n, k) float64: probabilities before recalibration, numbers, or scores. images : (n, c, z, y, x) float32, raw."""
+    model.to(device).eval()
+    with at(device), torch.no_grad():
+        parts = [model.outputs(model.scaling(part.to(device))).to(torch.float64) for part in images.split(CHUNK)]
+        found: FloatArray = model.told(torch.cat(parts)).cpu().numpy()
+    model.to("cpu")
+    return found
+
+
+def embedding(model: ImageNetwork, head: str, images: Tensor, device: torch.device) -> FloatArray:
+    """(n, d) float64: what goes into the layer named ``head``, the network's last. images : (n, c, z, y, x) float32, raw."""
+    seen: list[Tensor] = []
+    hook = model.network.get_submodule(head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    try:
+        told(model, images, device)
+    finally:
+        hook.remove()
+    found: FloatArray = torch.cat(seen).to(torch.float64).cpu().numpy()
+    return found
