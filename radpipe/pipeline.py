@@ -21,6 +21,7 @@ from types import ModuleType
 
 import yaml
 
+from radpipe.comparison.question import question, question_key
 from radpipe.config import Workflow
 from radpipe.errors import RadpipeError, RunError
 from radpipe.io.files import cannot_write, write_bytes
@@ -120,6 +121,7 @@ def open_run(
         if not folder.config.is_file() or folder.config.read_text(encoding="utf-8") != settings:
             folder.report.unlink(missing_ok=True)  # it was made with other settings
             write_bytes(folder.config, settings.encode("utf-8"))
+        folder.record_question(question_key(workflow.comparison), question(workflow.comparison))
         compute = workflow.compute
         pool = Pool(
             workers or compute.count, scheduler=scheduler or compute.scheduler, memory_mb=compute.case_memory_mb,

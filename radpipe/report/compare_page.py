@@ -21,7 +21,7 @@ GROUPS = 4
 
 def render(predictions: pd.DataFrame, comparison: pd.DataFrame, said: dict[str, Any]) -> str:
     """predictions, comparison : tables of these names. said : headline, sentences, design (repeats 0 for held-out patients), planned,
-    plan_sha256, settings (of the comparison), sources (name, kind, models, sha256). The same input gives the same bytes."""
+    question_sha256, settings (of the comparison), sources (name, kind, models, sha256). The same input gives the same bytes."""
     from radpipe.report import figures  # matplotlib: a second to import, wanted here only
 
     settings, design = said["settings"], said["design"]

@@ -86,6 +86,18 @@ def percent(level: float) -> str:
     return f"{100 * level:g} %"
 
 
+def duration(seconds: float) -> str:
+    """'45 s', '12 minutes', '3.4 hours'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def megabytes(size: float) -> str:
+    """'30 MB', '2.4 GB'."""
+    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.1f} GB"
+
+
 def label(model: str) -> str:
     """How a model of the workflow is written in the page."""
     return LABELS.get(model, model)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from radpipe.comparison.compare import compare_models
 from radpipe.comparison.config import ComparisonSettings
+from radpipe.comparison.question import question_key, standing
 from radpipe.core import tables
-from radpipe.core.keys import content_key
 from radpipe.core.registry import nearest
 from radpipe.errors import ConfigError
 from radpipe.io.files import write_bytes
@@ -25,7 +25,7 @@ from radpipe.stages.compare_sources import Source, Together, put_together, read_
 
 @dataclass(frozen=True)
 class Compared:
-    """What ``radpipe compare`` found. planned : the pair, metric and margin are those of the run's own workflow."""
+    """What ``radpipe compare`` found. planned : the run was asked just this before its outcomes were read."""
 
     together: Together
     settings: ComparisonSettings
@@ -36,9 +36,9 @@ class Compared:
     design: dict[str, Any]
 
     @property
-    def plan_sha256(self) -> str:
+    def question_sha256(self) -> str:
         """Of pair, metric, margin and alpha."""
-        return plan_key(self.settings)
+        return question_key(self.settings)
 
     def as_text(self) -> str:
         """The table for a terminal."""
@@ -54,12 +54,6 @@ class Compared:
         if self.rows["primary"].any():
             lines.append("* the primary pair; p of the others is Holm-adjusted")
         return "\n".join(lines)
-
-
-def plan_key(settings: ComparisonSettings) -> str:
-    """SHA-256 of what decides the verdict: the primary pair, the metric, the margin and alpha."""
-    plan = settings.model_dump(mode="json", include={"primary", "metric", "margin", "alpha"})
-    return content_key(plan=plan)
 
 
 def compare_sources(texts: Sequence[str], *, primary: tuple[str, ...] | None = None, **changes: Any) -> Compared:
@@ -85,7 +79,7 @@ def compare_sources(texts: Sequence[str], *, primary: tuple[str, ...] | None = N
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"--{name}: {first['msg']}.", hint="See `radpipe compare --help`.") from error
-    own = bool(planned) and primary is None and not changes
+    own = bool(planned) and standing(sources[0].questions, question_key(settings))["prior"]
     if together.splits is None:
         from radpipe.comparison.held_out import compare_held_out
 
@@ -153,7 +147,7 @@ def _said(found: Compared) -> dict[str, Any]:
         "sentences": list(found.sentences),
         "design": found.design,
         "planned": found.planned,
-        "plan_sha256": found.plan_sha256,
+        "question_sha256": found.question_sha256,
         "settings": found.settings.model_dump(mode="json"),
         "sources": [
             {"name": s.path.name, "kind": s.kind, "models": s.models, "sha256": s.sha256} for s in found.together.sources

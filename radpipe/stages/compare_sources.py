@@ -15,6 +15,7 @@ from radpipe.core import tables
 from radpipe.core.registry import nearest
 from radpipe.errors import CohortError, ConfigError, FileProblem, RunError
 from radpipe.io.files import cannot_read, sha256_file
+from radpipe.io.run_folder import RunFolder
 from radpipe.io.tables import read_table, read_text_table
 
 PROBABILITY = ("p_1", "probability")
@@ -29,7 +30,8 @@ class Source:
 
     predictions : table PREDICTIONS, role test only (and training rows where a run has them). splits : table SPLITS, or None where
     the patients were held out (no repeats, no folds). plan : the workflow's ``comparison`` section, None for a table.
-    patients : case_id -> patient_id, as far as known. seen : SHA-256 of the file the predictions came from.
+    patients : case_id -> patient_id, as far as known. questions : what the run was asked, oldest first. sha256 : of the file the
+    predictions came from.
     """
 
     name: str
@@ -40,7 +42,7 @@ class Source:
     sha256: str
     plan: Mapping[str, Any] | None = None
     patients: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    questions: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def models(self) -> list[str]:
@@ -135,7 +137,7 @@ def _read_run(folder: Path) -> Source:
         sha256=sha256_file(path),
         plan=settings.get("comparison") or {},
         patients=dict(zip(cohort["case_id"].astype(str), cohort["patient_id"].astype(str), strict=True)),
-        settings=settings,
+        questions=tuple(RunFolder(folder).questions()),
     )
 
 
