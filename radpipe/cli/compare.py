@@ -12,7 +12,9 @@ import click
 @click.argument("sources", nargs=-1, required=True, metavar="RUN|FILE.csv ...")
 @click.option("--primary", metavar="A,B", help="The pair that was asked about; by default what the run's workflow names.")
 @click.option("--metric", help="What is compared: auc, average_precision, brier; by default the workflow's, or auc.")
-@click.option("--margin", type=float, help="Differences within plus or minus this count as equivalent; by default the workflow's, or 0.05.")
+@click.option(
+    "--margin", type=float, help="Differences within plus or minus this count as equivalent; by default the workflow's, or 0.05."
+)
 @click.option("--alpha", type=float, help="Error rate of every test; by default the workflow's, or 0.05.")
 @click.option("--out", "-o", type=click.Path(file_okay=False, path_type=Path), help="Folder for comparison.csv and compare.html.")
 def compare(sources: tuple[str, ...], **options: Any) -> int:

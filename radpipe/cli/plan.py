@@ -12,8 +12,16 @@ import click
 @click.option("--outcome", help="Of a manifest: the column with the outcome (a workflow says it itself).")
 @click.option("--positive", help="Of a manifest: the outcome's value that is the event.")
 @click.option("--clinical", default="", help="Of a manifest: clinical columns, separated by commas.")
-@click.option("--auc", type=click.FloatRange(0.5, 1, max_open=True), default=0.75, show_default=True, help="Expected of the models.")
-@click.option("--correlation", type=click.FloatRange(-1, 1, min_open=True, max_open=True), default=0.5, show_default=True, help="Of two models' errors: models on the same patients err together.")
+@click.option(
+    "--auc", type=click.FloatRange(0.5, 1, max_open=True), default=0.75, show_default=True, help="Expected of the models."
+)
+@click.option(
+    "--correlation",
+    type=click.FloatRange(-1, 1, min_open=True, max_open=True),
+    default=0.5,
+    show_default=True,
+    help="Of two models' errors: models on the same patients err together.",
+)
 @click.option("--workers", "-w", type=click.IntRange(1), help="For the hours; by default one per core.")
 @click.option("--out", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A page to write, FILE.html.")
 def plan(
@@ -38,7 +46,9 @@ def plan(
         if not outcome:
             raise ConfigError("a manifest does not say which column is the outcome.", hint="Add --outcome COLUMN.", path=path)
         columns = tuple(name.strip() for name in clinical.split(",") if name.strip())
-        found = plan_manifest(path, outcome, positive=positive, clinical=columns, auc=auc, correlation=correlation, workers=workers)
+        found = plan_manifest(
+            path, outcome, positive=positive, clinical=columns, auc=auc, correlation=correlation, workers=workers
+        )
     click.echo(found.as_text())
     if out is not None:
         from dataclasses import asdict

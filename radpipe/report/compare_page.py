@@ -43,9 +43,7 @@ def render(predictions: pd.DataFrame, comparison: pd.DataFrame, said: dict[str, 
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters.update(
-        number=words.number, p=words.p_value, plural=words.plural, label=label, sentence=words.sentence
-    )
+    environment.filters.update(number=words.number, p=words.p_value, plural=words.plural, label=label, sentence=words.sentence)
     environment.globals.update(interval=words.interval, verdict_words=html.verdict_words, style=html.page_style())
     template = files("radpipe.report").joinpath("templates/compare.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(template).render(
@@ -70,7 +68,14 @@ def _model(scores: ModelScores, primary: dict[str, Any] | None) -> dict[str, Any
         "threshold": None,
         "roc": performance.roc_of(scores),
         "calibration": [
-            {"n": g.n, "events": int(g.n_events), "predicted": g.mean_predicted, "observed": g.observed, "ci_low": g.ci_low, "ci_high": g.ci_high}
+            {
+                "n": g.n,
+                "events": int(g.n_events),
+                "predicted": g.mean_predicted,
+                "observed": g.observed,
+                "ci_low": g.ci_low,
+                "ci_high": g.ci_high,
+            }
             for g in grouped_calibration(y, p[:, 0], GROUPS, 0.95)
         ],
         "scores": performance.scores_by_case(scores),

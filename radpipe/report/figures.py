@@ -371,7 +371,12 @@ def chances(points: tuple[tuple[float, float, float], ...], margin: float) -> Ma
                 align = "left" if value == 0 else "right" if value == gap[-1] else "center"
                 ax.annotate(word, (value, 50 * (low + high)), xytext=({"left": 6, "right": -6}.get(align, 0), 0), textcoords="offset points",
                             ha=align, va="center", color=color, fontsize=8.5)  # fmt: skip
-        ax.set(xlim=(0, gap[-1]), ylim=(0, 100), xlabel="true gap between two models, AUC (dotted: the margin)", ylabel="% of such studies")
+        ax.set(
+            xlim=(0, gap[-1]),
+            ylim=(0, 100),
+            xlabel="true gap between two models, AUC (dotted: the margin)",
+            ylabel="% of such studies",
+        )
 
     at = int(np.argmin(np.abs(gap - 0.1)))
     alt = f"At a true gap of {gap[at]:.2f} AUC {100 * better[at]:.0f} % of such studies call a difference; of two equal models "

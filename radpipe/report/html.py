@@ -37,7 +37,12 @@ def render(summary: dict[str, Any]) -> str:
         sentence=words.sentence,
     )
     environment.globals.update(
-        interval=words.interval, verdict_words=verdict_words, strip=_strip, percent_of=_percent, breakable=_breakable, style=page_style()
+        interval=words.interval,
+        verdict_words=verdict_words,
+        strip=_strip,
+        percent_of=_percent,
+        breakable=_breakable,
+        style=page_style(),
     )
     template = files("radpipe.report").joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
     drawn = {**figures.draw_all(summary), "maps": map_figures.draw_maps(summary["maps"])}

@@ -168,7 +168,9 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         )
         reach = (high - low) / 2
         if reach >= 1:
-            sentences.append(f"With {of_patients}{' and this many repeats' if repeats else ''}, no difference whatever could have been called.")
+            sentences.append(
+                f"With {of_patients}{' and this many repeats' if repeats else ''}, no difference whatever could have been called."
+            )
         else:
             sentences.append(
                 f"With {of_patients}, only a difference of more than about {number(reach)} {metric} would have been called. "

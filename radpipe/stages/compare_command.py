@@ -63,11 +63,14 @@ def compare_sources(texts: Sequence[str], *, primary: tuple[str, ...] | None = N
     """
     sources = _read(texts)
     together = put_together(sources)
-    models = sorted(set(together.predictions["model"]))
+    models = list(together.models)
     if len(models) < 2:
         raise ConfigError(f"there is one model, {models[0]!r}: nothing to compare it with.", hint="Give a second run or table.")
     planned = dict(sources[0].plan or {}) if len(sources) == 1 else {}
-    asked = {"primary": primary or planned.get("primary"), **{name: planned[name] for name in ("metric", "margin", "alpha") if name in planned}}
+    asked = {
+        "primary": primary or planned.get("primary"),
+        **{name: planned[name] for name in ("metric", "margin", "alpha") if name in planned},
+    }
     asked |= changes
     if asked["primary"] is None and len(models) == 2:
         asked["primary"] = tuple(models)

@@ -51,10 +51,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Together:
-    """Sources that can be compared. predictions : PREDICTIONS, models renamed where two sources share a name. splits : SPLITS, or
-    None for held-out patients."""
+    """Sources that can be compared. models : in the order of the sources, renamed where two share a name. predictions : table
+    PREDICTIONS. splits : SPLITS, or None for held-out patients."""
 
     sources: tuple[Source, ...]
+    models: tuple[str, ...]
     predictions: pd.DataFrame
     splits: pd.DataFrame | None
     patients: Mapping[str, str]
@@ -99,7 +100,8 @@ def put_together(sources: Sequence[Source]) -> Together:
     patients: dict[str, str] = {}
     for source in sources:
         patients |= {case: patient for case, patient in source.patients.items() if case not in patients}
-    return Together(tuple(sources), tables.make_table(tables.PREDICTIONS, predictions), first.splits, patients)
+    models = tuple(dict.fromkeys(name for part in parts for name in part["model"]))
+    return Together(tuple(sources), models, tables.make_table(tables.PREDICTIONS, predictions), first.splits, patients)
 
 
 def _labels(sources: Sequence[Source]) -> list[str]:
@@ -117,9 +119,7 @@ def _read_run(folder: Path) -> Source:
         raise RunError("this folder is not a run of radpipe.", hint="Give the --out folder of `radpipe run`.", path=folder)
     for needed in (path, folder / "splits.parquet", folder / "config.yaml", folder / "cohort.parquet"):
         if not needed.is_file():
-            raise RunError(
-                f"the run has no {needed.name} yet.", hint="Let `radpipe run` finish first.", path=folder
-            )
+            raise RunError(f"the run has no {needed.name} yet.", hint="Let `radpipe run` finish first.", path=folder)
     predictions = read_table(path, tables.PREDICTIONS)
     splits = read_table(folder / "splits.parquet", tables.SPLITS)
     cohort = read_table(folder / "cohort.parquet", tables.COHORT)
@@ -323,7 +323,9 @@ def _same_splits(first: Source, other: Source) -> None:
         tests.append({(int(r), int(f), str(c)) for r, f, c in rows[["repeat", "fold", "case_id"]].itertuples(index=False)})
     if tests[0] != tests[1]:
         repeat, fold, case = min(tests[0] ^ tests[1])
-        folds = [source.splits[["repeat", "fold"]].drop_duplicates().shape[0] for source in (first, other) if source.splits is not None]
+        folds = [
+            source.splits[["repeat", "fold"]].drop_duplicates().shape[0] for source in (first, other) if source.splits is not None
+        ]
         raise CohortError(
             f"{_shown(first)} ({folds[0]} folds) and {_shown(other)} ({folds[1]} folds) have different splits: only one of them "
             f"tests the case in repeat {repeat}, fold {fold}.",

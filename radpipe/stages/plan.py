@@ -64,10 +64,15 @@ class Plan:
         lines.append(f"  cohort      {who}: {said}" if said else f"  cohort      {who}")
         for place, demand in enumerate(self.demands):
             asked = f"{demand.patients:,} patients" if demand.patients is not None else f"no number ({demand.why})"
-            lines.append(f"  {'Riley' if not place else '':<12}{demand.what}: {demand.candidates:,} candidate parameters ask for {asked}")
+            lines.append(
+                f"  {'Riley' if not place else '':<12}{demand.what}: {demand.candidates:,} candidate parameters ask for {asked}"
+            )
         if self.reach is not None:
             lines += ["", *(f"  {line}" for line in self.said())]
-        lines += ["", f"  time        about {words.duration(self.seconds)} with {self.workers} worker(s), if lesions are about the size of the demo's"]
+        lines += [
+            "",
+            f"  time        about {words.duration(self.seconds)} with {self.workers} worker(s), if lesions are about the size of the demo's",
+        ]
         lines.append(f"  disk        about {words.megabytes(self.disk_mb)} for the run folder")
         lines.append(f"  question    SHA-256 {self.question_sha256[:16]}... of primary pair, metric, margin and alpha")
         if self.problems:
@@ -82,7 +87,9 @@ class Plan:
         margin = self.design["margin"]
         found = []
         if np.isfinite(reach.detectable_gap):
-            found.append(f"A true gap of {reach.detectable_gap:.2f} AUC between two models would be found in 80 % of such studies.")
+            found.append(
+                f"A true gap of {reach.detectable_gap:.2f} AUC between two models would be found in 80 % of such studies."
+            )
         else:
             found.append("No gap of AUC whatever would be found in 80 % of such studies.")
         if reach.p_equivalent >= 0.8:
@@ -94,7 +101,9 @@ class Plan:
                 f"“Equivalent within {margin:g}” is out of reach: two equal models would be called so in {100 * reach.p_equivalent:.0f} %.{more}"
             )
         if not np.isfinite(reach.detectable_gap) or reach.detectable_gap > 0.15:
-            found.append("Expect “not resolved” unless the models differ a great deal: say so beforehand, and plan for more patients.")
+            found.append(
+                "Expect “not resolved” unless the models differ a great deal: say so beforehand, and plan for more patients."
+            )
         found.append(f"Assumed: {reach.assumed}.")
         return found
 
@@ -131,15 +140,25 @@ def _plan(
     if kind == "classes":
         labels = {int(label): int(count) for label, count in outcome.value_counts().sort_index().items()}
         two = set(labels) <= {0, 1}
-        counts = {"with the event": labels.get(1, 0), "without": labels.get(0, 0)} if two else {f"of class {k}": v for k, v in labels.items()}
+        counts = (
+            {"with the event": labels.get(1, 0), "without": labels.get(0, 0)}
+            if two
+            else {f"of class {k}": v for k, v in labels.items()}
+        )
         if two:
             events = labels.get(1, 0)
             reach, needed, chances = _resolution(events, n - events, design)
     elif kind == "time_to_event":
         events = int((outcome == 1).sum())
-        counts = {"with the event": events, "with a competing event": int((outcome == 2).sum()), "censored": int((outcome == 0).sum())}
+        counts = {
+            "with the event": events,
+            "with a competing event": int((outcome == 2).sum()),
+            "censored": int((outcome == 0).sum()),
+        }
         counts = {label: count for label, count in counts.items() if count or label != "with a competing event"}
-    demands = tuple(_demand(what, int(number), kind, people, events, n, design, horizon) for what, number in candidates.items() if number)
+    demands = tuple(
+        _demand(what, int(number), kind, people, events, n, design, horizon) for what, number in candidates.items() if number
+    )
     return Plan(name, kind, n, len(rows), events, counts, demands, design, reach, needed, chances, **rest)
 
 
@@ -177,7 +196,10 @@ def _resolution(
 
     steps = [round(50 * 1.25**k) for k in range(28)]
     equivalent = next((n for n in steps if n > events + others and at(n).p_equivalent >= 0.8), None)
-    chances = tuple((float(gap), *sample_size.chances(reach, float(gap), design["margin"], design["alpha"], design["repeats"])) for gap in GAPS)
+    chances = tuple(
+        (float(gap), *sample_size.chances(reach, float(gap), design["margin"], design["alpha"], design["repeats"]))
+        for gap in GAPS
+    )
     return reach, {"equivalent": equivalent}, chances
 
 
