@@ -20,7 +20,7 @@ import click
     type=click.FloatRange(-1, 1, min_open=True, max_open=True),
     default=0.5,
     show_default=True,
-    help="Of two models' errors: models on the same patients err together.",
+    help="Of two models' errors on the same patients.",
 )
 @click.option("--workers", "-w", type=click.IntRange(1), help="For the hours; by default one per core.")
 @click.option("--out", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A page to write, FILE.html.")

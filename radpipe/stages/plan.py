@@ -71,7 +71,7 @@ class Plan:
             lines += ["", *(f"  {line}" for line in self.said())]
         lines += [
             "",
-            f"  time        about {words.duration(self.seconds)} with {self.workers} worker(s), if lesions are about the size of the demo's",
+            f"  time        about {words.duration(self.seconds)} with {self.workers} worker(s), for lesions of about the demo's size",
         ]
         lines.append(f"  disk        about {words.megabytes(self.disk_mb)} for the run folder")
         lines.append(f"  question    SHA-256 {self.question_sha256[:16]}... of primary pair, metric, margin and alpha")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import radpipe
-from radpipe.comparison.question import question_key, standing
+from radpipe.comparison import question
 from radpipe.config import BUILTIN, Workflow
 from radpipe.core import tables
 from radpipe.core.grid import grid_differences
@@ -44,7 +44,7 @@ def run(context: Context) -> StageResult:
     """Draw the page anew unless nothing it is made from has changed."""
     found = {name: context.folder.table(name) for name in tables.SCHEMAS if context.folder.table(name).is_file()}
     workflow = context.workflow
-    asked = standing(context.folder.questions(), question_key(workflow.comparison))
+    asked = question.standing(context.folder.questions(), question.question_key(workflow.comparison))
     key = content_key(
         asked=asked,
         tables={name: sha256_file(path) for name, path in found.items()}, settings=workflow.model_dump(mode="json"),
