@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -17,19 +17,30 @@ from radpipe.comparison.test import ComparisonTest, PairedFold, TestResult, no_t
 from radpipe.core.registry import lookup
 from radpipe.core.tables import COMPARISON, SPLITS, check_table, make_table
 from radpipe.errors import CohortError
-from radpipe.evaluation.metrics import HIGHER_IS_BETTER
-from radpipe.evaluation.predictions import FoldKey, Scores, check_predictions, scores_of
+from radpipe.evaluation.fold_metrics import FOLD_METRICS, HIGHER_IS_BETTER, Uses, metric_for
+from radpipe.evaluation.predictions import FoldKey, Scores, check_predictions, class_columns, outcome_kind, scores_of
 
 
-def compare_models(predictions: pd.DataFrame, splits: pd.DataFrame, settings: ComparisonSettings) -> pd.DataFrame:
+def compare_models(
+    predictions: pd.DataFrame,
+    splits: pd.DataFrame,
+    settings: ComparisonSettings,
+    *,
+    fits: pd.DataFrame | None = None,
+    patients: Mapping[str, str] | None = None,
+    horizon: float | None = None,
+) -> pd.DataFrame:
     """Test every two models; table COMPARISON.
 
+    predictions : of any kind of outcome. fits : for the thresholds of calls (McNemar), 0.5 without. patients : case_id ->
+    patient_id, whom the bootstrap draws. horizon : the time by which risks are told.
     The primary pair stands by its own p-value; all other pairs are exploratory and Holm-adjusted among themselves. A
     pair with a fit missing in some fold is not tested (its row says so): part of the splits would be other splits.
     CohortError names the patients where two models, or a model and the splits, do not have the same ones.
     """
     check_predictions(predictions)
     check_table(splits, SPLITS)
+    settings = in_units(predictions, settings)
     models = {name: scores.by_fold for name, scores in scores_of(predictions, "test").items()}
     for name in settings.primary or ():
         models.setdefault(name, {})  # all its fits failed: its pairs stand in the table, untested
@@ -39,8 +50,36 @@ def compare_models(predictions: pd.DataFrame, splits: pd.DataFrame, settings: Co
     for first, second in _pairs(list(models), settings.primary):
         for name in (PRIMARY_TEST, *(test for test in settings.conditional if test != PRIMARY_TEST)):
             test: ComparisonTest = lookup(TESTS, name, "test")
-            pairs.append(_Pair(first, second, test, _run(test, first, second, models, learnt, settings)))
+            facts = _Facts(thresholds_of(fits), patients or {}, horizon)
+            pairs.append(_Pair(first, second, test, _run(test, first, second, models, learnt, settings, facts)))
     return make_table(COMPARISON, _rows(pairs, settings))
+
+
+def in_units(predictions: pd.DataFrame, settings: ComparisonSettings) -> ComparisonSettings:
+    """The settings with the metric that fits the outcome, and the margin in its unit; ConfigError where none fits."""
+    kind = outcome_kind(predictions)
+    metric = metric_for(settings.metric, kind, len(class_columns(predictions)))
+    margin = settings.margin
+    if metric.unit == "outcome":
+        margin *= float(predictions.drop_duplicates("case_id")["value"].std())
+    if not margin > 0:
+        raise CohortError("the outcome is the same number for every case.", hint="There is nothing to predict.")
+    return settings.model_copy(update={"metric": metric.name, "margin": margin})
+
+
+def thresholds_of(fits: pd.DataFrame | None) -> dict[tuple[str, int, int], float]:
+    """(model, repeat, fold) -> threshold of the calls, mean over seeds; those that are known."""
+    if fits is None:
+        return {}
+    known = fits[fits["threshold"].notna()].groupby(["model", "repeat", "fold"])["threshold"].mean()
+    return {(str(key[0]), int(key[1]), int(key[2])): float(value) for key, value in known.items()}  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class _Facts:
+    thresholds: Mapping[tuple[str, int, int], float]
+    patients: Mapping[str, str]
+    horizon: float | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +115,7 @@ def _run(
     models: dict[str, dict[FoldKey, Scores]],
     learnt: dict[FoldKey, int],
     settings: ComparisonSettings,
+    facts: _Facts,
 ) -> TestResult:
     for name in (first, second):
         missing = sorted(learnt.keys() - models[name].keys())
@@ -85,11 +125,26 @@ def _run(
             listed = ", ".join(f"repeat {repeat} fold {fold}" for repeat, fold in missing[:5])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             return no_test(float("nan"), f"no test: model {name} has no predictions in {listed}{more}; see the failures table")
+    uses = test.uses or FOLD_METRICS[settings.metric].uses
     folds = tuple(
-        PairedFold(*key, models[first][key].cases, models[first][key].y, models[first][key].p, models[second][key].p, learnt[key])
+        paired_fold(key, models[first][key], models[second][key], learnt[key], uses, facts.patients, facts.horizon).called_at(
+            facts.thresholds.get((first, *key), 0.5), facts.thresholds.get((second, *key), 0.5)
+        )
         for key in sorted(learnt)
     )
     return test.run(folds, settings)
+
+
+def paired_fold(
+    key: FoldKey, a: Scores, b: Scores, n_learnt: int, uses: Uses, patients: Mapping[str, str], horizon: float | None
+) -> PairedFold:
+    """The same cases as both models saw them, in the form a metric uses."""
+    if uses == "p" and a.classes is not None:
+        uses = "classes"  # DeLong or McNemar asked of more than two classes: they say themselves that there is no test
+    return PairedFold(
+        *key, a.cases, a.y, a.said(uses), b.said(uses), n_learnt, a.time, a.value,
+        np.array([patients.get(case, case) for case in a.cases.tolist()]), horizon=horizon,
+    )  # fmt: skip
 
 
 def _rows(pairs: Sequence[_Pair], settings: ComparisonSettings) -> list[dict[str, Any]]:
@@ -112,7 +167,7 @@ def _rows(pairs: Sequence[_Pair], settings: ComparisonSettings) -> list[dict[str
         said = "not_resolved" if pair.test.conditional else verdict(result, p_adjusted[i], q_adjusted[i], settings)
         rows.append(
             {
-                "model_a": pair.a, "model_b": pair.b, "metric": "auc" if pair.test.conditional else settings.metric,
+                "model_a": pair.a, "model_b": pair.b, "metric": pair.test.compares or settings.metric,
                 "test": pair.test.name, "primary": bool(primary[i]) and not pair.test.conditional,
                 "statistic": result.statistic, "df": result.df, "p_value": result.p_value, "p_adjusted": p_adjusted[i],
                 "effect": result.effect, "ci_low": result.ci_low, "ci_high": result.ci_high, "margin": settings.margin,

@@ -14,14 +14,20 @@ class ComparisonSettings(Settings):
 
     primary: tuple[str, str] | None = None
     """The one pair of models whose comparison counts by itself; every other pair is exploratory and Holm-adjusted."""
-    metric: Literal["auc", "average_precision", "brier"] = "auc"
-    """What is compared, fold by fold."""
+    metric: Literal[
+        "auc", "average_precision", "brier", "log_loss", "macro_auc", "accuracy", "harrell_c", "uno_c", "auc_at_horizon",
+        "brier_at_horizon", "rmse", "mae", "r2", "spearman",
+    ] = "auc"  # fmt: skip
+    """What is compared, fold by fold. ``auc`` means, for other outcomes than two classes, what stands in its place: macro_auc of
+    more classes, harrell_c of times to an event, rmse of numbers."""
     margin: float = Field(0.05, gt=0.0, lt=1.0)
-    """Differences within plus or minus this, in units of the metric, count as equivalent."""
+    """Differences within plus or minus this count as equivalent: in units of the metric; of rmse and mae, which are in the
+    outcome's unit, in standard deviations of the outcome."""
     alpha: float = Field(0.05, gt=0.0, lt=0.5)
     """Error rate of every test; intervals have the level 1 - alpha."""
     conditional: tuple[str, ...] = ()
-    """Further tests to print, conditional on these very scores (``delong``); they never carry a verdict."""
+    """Further tests to print, conditional on these very scores (``delong``, ``mcnemar``, ``paired_bootstrap``); they
+    never carry a verdict."""
 
     @model_validator(mode="after")
     def _two_models(self) -> ComparisonSettings:

@@ -16,7 +16,8 @@ from scipy.stats import t as student
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.comparison.test import ComparisonTest, PairedFold, TestResult, no_test
 from radpipe.evaluation import resampled
-from radpipe.evaluation.metrics import FOLD_METRICS
+from radpipe.evaluation.fold_metrics import FOLD_METRICS
+from radpipe.evaluation.metrics import LEAVE_ONE_OUT
 from radpipe.typing import FloatArray
 
 
@@ -26,18 +27,25 @@ def corrected_t(folds: tuple[PairedFold, ...], settings: ComparisonSettings) -> 
     No test exists for one repeat, or where the folds do not vary: the result is NaN and says so.
     """
     metric = FOLD_METRICS[settings.metric]
-    found = [(fold, metric(fold.y, fold.a) - metric(fold.y, fold.b)) for fold in folds]
+    found = [(fold, metric.compute(fold.truth, fold.a) - metric.compute(fold.truth, fold.b)) for fold in folds]
     usable = [(fold, value) for fold, value in found if np.isfinite(value)]
     differences = np.array([value for _, value in usable])
     if not usable:
-        return no_test(float("nan"), f"no test: no fold defines {settings.metric} (one class only)")
+        return no_test(float("nan"), f"no test: {_none(folds, settings.metric)}")
     repeats = len({fold.repeat for fold, _ in usable})
     ratio = float(np.mean([len(fold.y) / fold.n_learnt if fold.n_learnt else np.nan for fold, _ in usable]))
     words = f"corrected resampled t (Nadeau and Bengio 2003) over {len(usable)} folds, n_test/n_train {ratio:.3f} "
     words += "(n_train with the selection part), "
     if len(usable) < len(found):
-        words = f"{len(found) - len(usable)} folds with one class left out; {words}"
+        words = f"{len(found) - len(usable)} folds that do not define {settings.metric} (one class only, or too few) left out; {words}"
     return paired_t(differences, ratio, repeats, settings, words)
+
+
+def _none(folds: tuple[PairedFold, ...], metric: str) -> str:
+    text = f"no fold defines {metric} (one class only)"
+    if folds and all(len(fold.y) == 1 for fold in folds):
+        text += f"; leave-one-out is {LEAVE_ONE_OUT}"
+    return text
 
 
 def paired_t(differences: FloatArray, ratio: float, repeats: int, settings: ComparisonSettings, words: str) -> TestResult:

@@ -7,4 +7,6 @@ PRIMARY_TEST = "corrected_t"
 TESTS: dict[str, str] = {
     "corrected_t": "radpipe.comparison.corrected_t:TEST",
     "delong": "radpipe.comparison.delong:TEST",
+    "mcnemar": "radpipe.comparison.mcnemar:TEST",
+    "paired_bootstrap": "radpipe.comparison.paired_bootstrap:TEST",
 }

@@ -11,20 +11,22 @@ import pandas as pd
 
 from radpipe.core.seeds import generator
 from radpipe.core.tables import FITS, METRICS, check_table, make_table
-from radpipe.evaluation import bootstrap, calibration, formulas, resampled
+from radpipe.errors import CohortError
+from radpipe.evaluation import bootstrap, calibration, formulas, resampled, several_classes, weighted
 from radpipe.evaluation.config import EvaluationSettings
-from radpipe.evaluation.predictions import ModelScores, Scores, check_predictions, scores_of
-from radpipe.typing import FloatArray, IntArray
+from radpipe.evaluation.fold_metrics import FOLD_METRICS, HIGHER_IS_BETTER, Kind
+from radpipe.evaluation.predictions import ModelScores, Scores, check_predictions, class_columns, outcome_kind, scores_of
+from radpipe.evaluation.survival import check_times
+from radpipe.typing import FloatArray
+
+__all__ = ["ALL", "FOLD_METRICS", "HIGHER_IS_BETTER", "evaluate", "fold_values", "pooled_auc"]
 
 ALL = -1
 """In the columns repeat and fold: the row holds for all of them."""
-FOLD_METRICS: dict[str, Callable[[IntArray, FloatArray], float]] = {
-    "auc": formulas.auc,
-    "average_precision": formulas.average_precision,
-    "brier": formulas.brier,
-}
-"""Metrics that one fold's test part gives by itself; ``compare`` may use any of them."""
-HIGHER_IS_BETTER = {"auc": True, "average_precision": True, "brier": False}
+LEAVE_ONE_OUT = (
+    "refused: folds of one case have no AUC of their own, and pooled over them scores without any signal reach an AUC of 0.26, "
+    "because who is left out shifts the others' mean; draw folds that hold both classes"
+)
 
 
 @dataclass(frozen=True)
@@ -42,28 +44,115 @@ def evaluate(
     settings: EvaluationSettings,
     *,
     patients: Mapping[str, str] | None = None,
+    horizon: float | None = None,
 ) -> pd.DataFrame:
     """Every metric of every model, per fold or repeat and over all of them (repeat = fold = -1); table METRICS.
 
-    predictions, fits : tables of these names. patients : case_id -> patient_id, so that the bootstrap resamples
-    patients; without it every case counts as a patient of its own.
+    predictions, fits : tables of these names, of any kind of outcome. patients : case_id -> patient_id, so that the bootstrap
+    resamples patients; without it every case counts as a patient of its own. horizon : the time by which risks are told
+    (time_to_event).
 
-    AUC and average precision are computed within folds and averaged, because the scores of two fits need not be on one
-    scale: pooled over leave-one-out folds, scores without any signal reach an AUC of 0.26. Brier score, calibration,
-    sensitivity and specificity judge probabilities and calls, which are on one scale, and are pooled within a repeat.
+    What ranks cases (AUC, average precision, concordance, rank correlation) is computed within folds and averaged, because the
+    scores of two fits need not be on one scale: pooled over leave-one-out folds, scores without any signal reach an AUC of
+    0.26. What judges probabilities, calls and numbers, which are on one scale, is pooled within a repeat.
     Raises SchemaError or CohortError where the tables cannot be evaluated.
     """
     check_predictions(predictions)
     check_table(fits, FITS)
     known = _fits(fits)
+    kind, n_classes = outcome_kind(predictions), len(class_columns(predictions))
+    if kind == "time_to_event":
+        check_times(predictions["time"].to_numpy(float), predictions["y_true"].to_numpy())
+    plan = _plan(kind, n_classes, horizon)
     trained = scores_of(predictions, "train")
     rows: list[dict[str, Any]] = []
     for name, scores in scores_of(predictions, "test").items():
-        rows += _within_folds(scores, known, settings)
-        rows += _train_test(scores, trained.get(name))
-        rows += _pooled(scores, settings, patients or {})
-        rows += _calls(scores, known, settings)
+        rows += _within_folds(scores, known, settings, plan.ranking, horizon)
+        rows += _train_test(scores, trained.get(name), plan.ranking[0], horizon)
+        rows += plan.references(scores)
+        rows += _pooled(scores, settings, patients or {}, plan.pooled)
+        if kind == "classes" and n_classes == 2:
+            rows += _calls(scores, known, settings)
+            rows += _ece(scores, settings)
     return make_table(METRICS, rows)
+
+
+def pooled_auc(scores: ModelScores) -> float:
+    """AUC of the scores of all folds of each repeat together, mean over repeats: only on request, and only where the
+    probabilities of all fits are calibrated. CohortError for leave-one-out, where it is biased far below 0.5."""
+    if scores.leave_one_out:
+        raise CohortError(
+            f"model {scores.name!r}: a pooled leave-one-out AUC is {LEAVE_ONE_OUT}.", hint="Use repeated folds (splits.folds: 5)."
+        )
+    return float(np.mean([formulas.auc(part.y, part.p) for part in map(scores.pooled, scores.repeats)]))
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """statistic : part of one repeat and (resamples, n) weights -> (resamples,). why : what an undefined value is due to."""
+
+    metric: str
+    statistic: Callable[[Scores, FloatArray], FloatArray]
+    note: Callable[[Mapping[int, Scores]], str]
+    why: Callable[[Scores], str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """ranking : metrics within folds, the first also of the training part. references : what a model that knows nothing gets."""
+
+    ranking: tuple[str, ...]
+    pooled: tuple[_Pooled, ...]
+    references: Callable[[ModelScores], list[dict[str, Any]]]
+
+
+def _plan(kind: Kind, n_classes: int, horizon: float | None) -> _Plan:
+    def plain(_: Mapping[int, Scores]) -> str:
+        return ""
+
+    if kind == "number":
+        of_number = (
+            _Pooled("rmse", lambda part, w: np.sqrt(_mean(_squares(part), w)), plain, _why),
+            _Pooled("mae", lambda part, w: _mean(np.abs(part.said("score") - part.truth().numbers()), w), plain, _why),
+            _Pooled("r2", _r2, plain, lambda part: "undefined: every case has the same outcome"),
+        )
+        return _Plan(("spearman",), of_number, _number_references)
+    if kind == "time_to_event":
+        ranking = ("harrell_c", "uno_c") + (("auc_at_horizon",) if horizon is not None else ())
+        if horizon is None:
+            return _Plan(ranking, (), lambda scores: [])
+        at = horizon
+
+        def followed(part: Scores) -> str:
+            return f"undefined: nobody was followed until {at:g}, or nobody had the event by then"
+
+        def told(_: Mapping[int, Scores]) -> str:
+            return f"; at {at:g}, censored cases by inverse weights (Graf 1999)"
+
+        of_time = (
+            _Pooled("brier_at_horizon", lambda part, w: weighted.brier_at(*part.truth().timed(), part.p, at, w), told, followed),
+            _Pooled(
+                "observed_minus_expected_at_horizon",
+                lambda part, w: weighted.incidence_at(*part.truth().timed(), at, w) - _mean(part.p, w),
+                lambda _: f"; incidence by {at:g} (Aalen-Johansen) minus mean predicted risk, 0 is right", followed,
+            ),
+        )  # fmt: skip
+        return _Plan(ranking, of_time, lambda scores: _time_references(scores, at))
+    if n_classes > 2:
+        one_of = tuple(f"auc_class_{k}" for k in range(n_classes))
+        of_classes = (
+            _Pooled("log_loss", lambda part, w: _mean(_log_losses(part), w), plain, _why),
+            _Pooled("brier_classes", lambda part, w: _mean(_brier_losses(part), w), plain, _why),
+            _Pooled("accuracy", lambda part, w: _mean(_right(part), w), plain, _why),
+        )
+        return _Plan(("macro_auc", *one_of), of_classes, _class_references)
+    pooled = (
+        _Pooled("brier", lambda part, w: _mean((part.p - part.y) ** 2, w), plain, _why),
+        _Pooled("calibration_slope", _slope, _edge, _why),
+        _Pooled("calibration_intercept", _intercept, _edge, _why),
+        _Pooled("calibration_in_the_large", _in_the_large, _edge, _why),
+    )
+    return _Plan(("auc", "average_precision"), pooled, _two_class_references)
 
 
 def _fits(fits: pd.DataFrame) -> _Fits:
@@ -78,19 +167,38 @@ def _fits(fits: pd.DataFrame) -> _Fits:
     }
 
 
-def fold_values(scores: ModelScores, metric: str) -> dict[tuple[int, int], float]:
-    """(repeat, fold) -> the metric on that fold; NaN where the fold does not define it."""
-    function = FOLD_METRICS[metric]
-    return {key: function(part.y, part.p) for key, part in sorted(scores.by_fold.items())}
+def fold_values(scores: ModelScores, metric: str, horizon: float | None = None) -> dict[tuple[int, int], float]:
+    """(repeat, fold) -> the metric on that fold; NaN where the fold does not define it. metric : of FOLD_METRICS, or
+    auc_class_<k>, the AUC of class k against the rest."""
+    if metric.startswith("auc_class_"):
+        k = int(metric.removeprefix("auc_class_"))
+        return {
+            key: formulas.auc((part.y == k).astype(np.int64), part.said("classes")[:, k])
+            for key, part in sorted(scores.by_fold.items())
+        }
+    found = FOLD_METRICS[metric]
+    return {key: found.compute(part.truth(horizon), part.said(found.uses)) for key, part in sorted(scores.by_fold.items())}
 
 
-def _within_folds(scores: ModelScores, known: _Fits, settings: EvaluationSettings) -> list[dict[str, Any]]:
+_LACKS = {
+    "spearman": ("fewer than 3 cases, or the same number for all", "fold has 3 cases that differ"),
+    "harrell_c": ("no event before another case's time", "fold holds two cases whose order is known"),
+    "uno_c": ("no event before another case's time and the horizon", "fold holds two cases whose order is known"),
+    "auc_at_horizon": ("nobody with, or nobody without the event by the horizon", "fold holds both by the horizon"),
+    "macro_auc": ("a class is missing", "fold holds all classes"),
+}
+
+
+def _within_folds(
+    scores: ModelScores, known: _Fits, settings: EvaluationSettings, metrics: tuple[str, ...], horizon: float | None
+) -> list[dict[str, Any]]:
     rows = []
-    for metric in ("auc", "average_precision"):
-        values = fold_values(scores, metric)
+    for metric in metrics:
+        lacks, wanted = _LACKS.get(metric, ("one class only", "fold holds both classes"))
+        values = fold_values(scores, metric, horizon)
         for (repeat, fold), value in values.items():
             n = len(scores.by_fold[repeat, fold].y)
-            method = "on the fold's test part" if np.isfinite(value) else "undefined: one class only in the fold's test part"
+            method = "on the fold's test part" if np.isfinite(value) else f"undefined: {lacks} in the fold's test part"
             rows.append(_row(scores.name, metric, value, n, method, repeat=repeat, fold=fold))
         defined = {key: value for key, value in values.items() if np.isfinite(value)}
         repeats = len({repeat for repeat, _ in defined})
@@ -98,17 +206,18 @@ def _within_folds(scores: ModelScores, known: _Fits, settings: EvaluationSetting
         ratio = _test_to_train(scores, known, list(defined))
         mean = resampled.corrected_mean(np.array(list(defined.values())), ratio, df)
         low, high = mean.interval(settings.confidence) if mean.standard_error > 0 else (float("nan"), float("nan"))
+        least = -1.0 if metric == "spearman" else 0.0
         if not defined:
-            method = "undefined: no fold holds both classes"
+            method = f"undefined: no {wanted}" + (f"; {LEAVE_ONE_OUT}" if scores.leave_one_out else "")
         else:
             method = f"mean over {len(defined)} folds"
             if len(defined) < len(values):
-                method += f" ({len(values) - len(defined)} more have one class only and are left out)"
-            method += "; interval: corrected resampled t (Nadeau and Bengio 2003), cut at 0 and 1, "
+                method += f" ({len(values) - len(defined)} more have {lacks} and are left out)"
+            method += f"; interval: corrected resampled t (Nadeau and Bengio 2003), cut at {least:g} and 1, "
             method += "n_train unknown, so no interval" if not np.isfinite(ratio) else resampled.in_words(repeats, df)
             if mean.standard_error == 0:  # an interval without width would claim a certainty that no data give
                 method += "; no interval: every fold has the same value"
-        rows.append(_row(scores.name, metric, mean.mean, len(scores.cases), method, max(low, 0.0), min(high, 1.0)))
+        rows.append(_row(scores.name, metric, mean.mean, len(scores.cases), method, max(low, least), min(high, 1.0)))
     return rows
 
 
@@ -122,57 +231,108 @@ def _test_to_train(scores: ModelScores, known: _Fits, folds: list[tuple[int, int
     return float(np.mean(ratios)) if ratios else float("nan")
 
 
-def _train_test(scores: ModelScores, trained: ModelScores | None) -> list[dict[str, Any]]:
-    """Training AUC, and its distance to the AUC on cases the fit never saw (not Harrell's optimism, which bootstraps)."""
+def _train_test(scores: ModelScores, trained: ModelScores | None, metric: str, horizon: float | None) -> list[dict[str, Any]]:
+    """The ranking on the training part, and its distance to that on cases the fit never saw (not Harrell's optimism, which
+    bootstraps: radpipe.evaluation.optimism)."""
     if trained is None:
         return []
-    on_train, on_test = fold_values(trained, "auc"), fold_values(scores, "auc")
+    lacks, wanted = _LACKS.get(metric, ("one class only", "fold holds both classes"))
+    said = "AUC" if metric == "auc" else metric
+    on_train, on_test = fold_values(trained, metric, horizon), fold_values(scores, metric, horizon)
     rows = []
     for (repeat, fold), value in on_train.items():
         n = len(trained.by_fold[repeat, fold].y)
-        method = "on the fold's training part" if np.isfinite(value) else "undefined: one class only in the training part"
-        rows.append(_row(scores.name, "auc", value, n, method, repeat=repeat, fold=fold, role="train"))
+        method = "on the fold's training part" if np.isfinite(value) else f"undefined: {lacks} in the training part"
+        rows.append(_row(scores.name, metric, value, n, method, repeat=repeat, fold=fold, role="train"))
     both = [key for key, value in on_test.items() if np.isfinite(value) and np.isfinite(on_train.get(key, np.nan))]
     mean = float(np.mean([on_train[key] for key in both])) if both else float("nan")
     gap = float(np.mean([on_train[key] - on_test[key] for key in both])) if both else float("nan")
-    why = f"mean over {len(both)} folds; " if both else "undefined: no fold holds both classes; "
+    why = f"mean over {len(both)} folds; " if both else f"undefined: no {wanted}; "
     n = len(trained.cases)
-    rows.append(_row(scores.name, "auc", mean, n, why + "no interval: these cases were learnt from", role="train"))
-    method = why + "training AUC minus test AUC of the same fold; no interval"
-    rows.append(_row(scores.name, "auc_train_test_gap", gap, len(scores.cases), method))
+    rows.append(_row(scores.name, metric, mean, n, why + "no interval: these cases were learnt from", role="train"))
+    method = why + f"training {said} minus test {said} of the same fold; no interval"
+    rows.append(_row(scores.name, f"{metric}_train_test_gap", gap, len(scores.cases), method))
     return rows
 
 
-def _pooled(scores: ModelScores, settings: EvaluationSettings, patients: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Brier score and calibration: per repeat over its out-of-fold probabilities, then averaged over repeats."""
-    runs = {repeat: scores.pooled(repeat) for repeat in scores.repeats}
-    cases, name = scores.cases, scores.name
-    outcome: dict[str, int] = {}
-    for part in runs.values():
-        outcome.update(zip(part.cases.tolist(), part.y.tolist(), strict=True))
-    risk, n = float(np.mean(list(outcome.values()))), len(cases)
-    at_edge = sum(int(np.sum((part.p <= 0) | (part.p >= 1))) for part in runs.values())
-    edge = f"; {at_edge} probabilities of exactly 0 or 1 taken as {calibration.EDGE:g} from the edge" if at_edge else ""
-    groups = np.array([patients.get(case, case) for case in cases.tolist()])
-    rows = [
-        _row(name, "prevalence", risk, n, "share of class 1 among the tested cases"),
-        _row(name, "brier_reference", risk * (1 - risk), n, "Brier score of giving everyone the prevalence"),
+def _two_class_references(scores: ModelScores) -> list[dict[str, Any]]:
+    risk, n = float(np.mean(list(_outcomes(scores).values()))), len(scores.cases)
+    return [
+        _row(scores.name, "prevalence", risk, n, "share of class 1 among the tested cases"),
+        _row(scores.name, "brier_reference", risk * (1 - risk), n, "Brier score of giving everyone the prevalence"),
     ]
-    for metric, statistic, note in (
-        ("brier", _brier, ""),
-        ("calibration_slope", _slope, edge),
-        ("calibration_intercept", _intercept, edge),
-        ("calibration_in_the_large", _in_the_large, edge),
-    ):
+
+
+def _class_references(scores: ModelScores) -> list[dict[str, Any]]:
+    shares = np.bincount(list(_outcomes(scores).values())) / len(scores.cases)
+    shares = shares[shares > 0]
+    n = len(scores.cases)
+    rows = [
+        _row(scores.name, f"prevalence_class_{k}", float(share), n, "share among the tested cases")
+        for k, share in enumerate(shares)
+    ]
+    nothing = float(-np.sum(shares * np.log(shares)))
+    return [
+        *rows,
+        _row(scores.name, "log_loss_reference", nothing, n, "log loss of giving everyone the shares of the classes"),
+        _row(scores.name, "brier_classes_reference", float(1 - np.sum(shares**2)), n, "of giving everyone the shares"),
+        _row(scores.name, "accuracy_reference", float(shares.max()), n, "of calling everybody the most frequent class"),
+    ]
+
+
+def _number_references(scores: ModelScores) -> list[dict[str, Any]]:
+    values: dict[str, float] = {}
+    for part in scores.by_fold.values():
+        values.update(zip(part.cases.tolist(), part.truth().numbers().tolist(), strict=True))
+    spread = float(np.std(list(values.values())))
+    return [_row(scores.name, "rmse_reference", spread, len(values), "error of giving everyone the tested cases' mean")]
+
+
+def _time_references(scores: ModelScores, at: float) -> list[dict[str, Any]]:
+    part = scores.pooled(scores.repeats[0])
+    time, event = part.truth().timed()
+    ones = np.ones((1, len(time)))
+    share = float(weighted.incidence_at(time, event, at, ones)[0])
+    rows = [_row(scores.name, "incidence_at_horizon", share, len(time), f"share with the event by {at:g}, Aalen-Johansen")]
+    for code, name in ((1, "events"), (2, "competing_events")):
+        rows.append(_row(scores.name, name, float(np.sum(event == code)), len(time), "count among the tested cases"))
+    if np.isfinite(share):
+        brier = float(weighted.brier_at(time, event, np.full(len(time), share), at, ones)[0])
+        rows.append(_row(scores.name, "brier_at_horizon_reference", brier, len(time), "of giving everyone that share"))
+    return rows
+
+
+def _outcomes(scores: ModelScores) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part in scores.by_fold.values():
+        found.update(zip(part.cases.tolist(), part.y.tolist(), strict=True))
+    return found
+
+
+def _edge(runs: Mapping[int, Scores]) -> str:
+    at_edge = sum(int(np.sum((part.p <= 0) | (part.p >= 1))) for part in runs.values())
+    return f"; {at_edge} probabilities of exactly 0 or 1 taken as {calibration.EDGE:g} from the edge" if at_edge else ""
+
+
+def _pooled(
+    scores: ModelScores, settings: EvaluationSettings, patients: Mapping[str, str], metrics: tuple[_Pooled, ...]
+) -> list[dict[str, Any]]:
+    """Per repeat over its out-of-fold predictions, then averaged over repeats."""
+    runs = {repeat: scores.pooled(repeat) for repeat in scores.repeats}
+    cases, name, n = scores.cases, scores.name, len(scores.cases)
+    groups = np.array([patients.get(case, case) for case in cases.tolist()])
+    rows = []
+    for item in metrics:
+        metric, statistic, note = item.metric, item.statistic, item.note(runs)
         values = {repeat: float(statistic(part, np.ones((1, len(part.y))))[0]) for repeat, part in runs.items()}
         for repeat, value in values.items():
-            method = "pooled over the repeat's folds" if np.isfinite(value) else _why(runs[repeat])
+            method = "pooled over the repeat's folds" if np.isfinite(value) else item.why(runs[repeat])
             finite = value if np.isfinite(value) else float("nan")
             rows.append(_row(name, metric, finite, len(runs[repeat].y), method + note, repeat=repeat))
         mean = float(np.mean(list(values.values())))
         unusable = [repeat for repeat, value in values.items() if not np.isfinite(value)]
         if unusable:
-            method = f"in {len(unusable)} of {len(values)} repeats {_why(runs[unusable[0]])}"
+            method = f"in {len(unusable)} of {len(values)} repeats {item.why(runs[unusable[0]])}"
             rows.append(_row(name, metric, float("nan"), n, method + note))
             continue
 
@@ -196,8 +356,34 @@ def _pooled(scores: ModelScores, settings: EvaluationSettings, patients: Mapping
 _Weighted = Callable[[Scores, FloatArray], FloatArray]
 
 
-def _brier(part: Scores, weights: FloatArray) -> FloatArray:
-    return np.asarray((weights @ (part.p - part.y) ** 2) / weights.sum(axis=1), float)
+def _mean(loss: FloatArray, weights: FloatArray) -> FloatArray:
+    """(resamples,) weighted means of a loss (n,)."""
+    return np.asarray((weights @ loss) / weights.sum(axis=1), float)
+
+
+def _squares(part: Scores) -> FloatArray:
+    return np.asarray((part.said("score") - part.truth().numbers()) ** 2, float)
+
+
+def _r2(part: Scores, weights: FloatArray) -> FloatArray:
+    truth = part.truth().numbers()
+    spread = _mean(truth**2, weights) - _mean(truth, weights) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(spread > 1e-12 * np.var(truth), 1 - _mean(_squares(part), weights) / spread, np.nan), float)
+
+
+def _log_losses(part: Scores) -> FloatArray:
+    p = part.said("classes")[np.arange(len(part.y)), part.y]
+    return np.asarray(-np.log(np.maximum(p, several_classes.LEAST)), float)
+
+
+def _brier_losses(part: Scores) -> FloatArray:
+    p = part.said("classes")
+    return np.asarray(np.sum((p - np.eye(p.shape[1])[part.y]) ** 2, axis=1), float)
+
+
+def _right(part: Scores) -> FloatArray:
+    return np.asarray(np.argmax(part.said("classes"), axis=1) == part.y, float)
 
 
 def _slope(part: Scores, weights: FloatArray) -> FloatArray:
@@ -218,6 +404,19 @@ def _why(part: Scores) -> str:
     if np.ptp(calibration.logit(part.p)) == 0:
         return "undefined: every case has the same probability"
     return "undefined: the probabilities separate the classes perfectly, so the slope is infinite"
+
+
+def _ece(scores: ModelScores, settings: EvaluationSettings) -> list[dict[str, Any]]:
+    bins = settings.ece_bins
+    values = {
+        r: calibration.expected_calibration_error(part.y, part.p, bins)
+        for r, part in ((r, scores.pooled(r)) for r in scores.repeats)
+    }
+    n = len(scores.cases)
+    method = f"expected calibration error over {bins} bins of equal number of cases, pooled within each repeat"
+    rows = [_row(scores.name, "ece", value, n, method, repeat=repeat) for repeat, value in values.items()]
+    method += f", mean over {len(values)}; no interval: above 0 even for a perfect model (about {n / bins:.0f} cases a bin)"
+    return [*rows, _row(scores.name, "ece", float(np.mean(list(values.values()))), n, method)]
 
 
 def _calls(scores: ModelScores, known: _Fits, settings: EvaluationSettings) -> list[dict[str, Any]]:

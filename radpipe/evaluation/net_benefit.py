@@ -18,7 +18,7 @@ def _odds(thresholds: FloatArray) -> FloatArray:
     thresholds = np.asarray(thresholds, float)
     if not ((thresholds >= 0) & (thresholds < 1)).all():
         raise ConfigError("a threshold of a decision curve lies from 0 to below 1.", hint="Give risks, e.g. 0.05 to 0.5.")
-    return thresholds / (1 - thresholds)
+    return np.asarray(thresholds / (1 - thresholds), float)
 
 
 def net_benefit(y: IntArray, p: FloatArray, thresholds: FloatArray, prevalence: float | None = None) -> FloatArray:
@@ -26,7 +26,7 @@ def net_benefit(y: IntArray, p: FloatArray, thresholds: FloatArray, prevalence: 
 
     prevalence : of the population, where the cases were not drawn from it as they come (case-control).
     """
-    return net_benefit_of(y, p, thresholds, np.ones((1, len(y))), prevalence)[0]
+    return np.asarray(net_benefit_of(y, p, thresholds, np.ones((1, len(y))), prevalence)[0], float)
 
 
 def net_benefit_of(
@@ -46,7 +46,8 @@ def net_benefit_of(
 
 def treat_all(prevalence: float, thresholds: FloatArray) -> FloatArray:
     """(m,) net benefit of treating everybody; that of treating nobody is 0."""
-    return np.asarray(prevalence - (1 - prevalence) * _odds(thresholds), float)
+    odds: FloatArray = _odds(thresholds)
+    return np.asarray(prevalence - (1 - prevalence) * odds, float)
 
 
 def net_benefit_at(time: FloatArray, event: IntArray, risk: FloatArray, thresholds: FloatArray, at: float) -> FloatArray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
 from radpipe.errors import CohortError
@@ -77,14 +78,19 @@ def _table(time: FloatArray, event: IntArray) -> tuple[FloatArray, FloatArray, I
     return times, at_risk, np.asarray(place, np.int64)
 
 
+def _count(place: IntArray, which: NDArray[np.bool_], n_times: int) -> FloatArray:
+    """Cases of a kind at each distinct time."""
+    return np.bincount(place, weights=which.astype(float), minlength=n_times).astype(float)
+
+
 def kaplan_meier(time: FloatArray, event: IntArray, confidence: float = 0.95) -> Curve:
     """Share still free of any event; variance of Greenwood, interval on the log-log scale.
 
     Kaplan and Meier 1958, doi:10.1080/01621459.1958.10501452; Kalbfleisch and Prentice 2002. Any code but 0 is an event here.
     """
     times, at_risk, place = _table(time, event)
-    events = np.bincount(place, weights=(np.asarray(event) != 0).astype(float), minlength=len(times))
-    value = np.cumprod(1 - events / at_risk) if len(times) else np.zeros(0)
+    events = _count(place, np.asarray(event) != 0, len(times))
+    value = np.asarray(np.cumprod(1 - events / at_risk), float)
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard = np.where(at_risk > events, events / (at_risk * (at_risk - events)), np.nan)
         total = np.cumsum(hazard)
@@ -109,8 +115,7 @@ def aalen_johansen(time: FloatArray, event: IntArray, cause: int = 1, confidence
     """
     times, at_risk, place = _table(time, event)
     event = np.asarray(event)
-    own = np.bincount(place, weights=(event == cause).astype(float), minlength=len(times))
-    every = np.bincount(place, weights=(event != 0).astype(float), minlength=len(times))
+    own, every = _count(place, event == cause, len(times)), _count(place, event != 0, len(times))
     free = np.cumprod(1 - every / at_risk)
     before = np.concatenate([[1.0], free[:-1]])
     value = np.cumsum(before * own / at_risk)
@@ -177,8 +182,7 @@ def censoring_free(time: FloatArray, event: IntArray, at: FloatArray, *, before:
     Events come first among equal times: who has the event at t is not at risk of being censored at t.
     """
     times, at_risk, place = _table(time, event)
-    censored = np.bincount(place, weights=(np.asarray(event) == 0).astype(float), minlength=len(times))
-    events = np.bincount(place, weights=(np.asarray(event) != 0).astype(float), minlength=len(times))
+    censored, events = _count(place, np.asarray(event) == 0, len(times)), _count(place, np.asarray(event) != 0, len(times))
     left = at_risk - events
     free = np.cumprod(1 - np.divide(censored, left, out=np.zeros_like(left), where=left > 0))
     step = np.searchsorted(times, np.asarray(at, float), side="left" if before else "right")

@@ -20,8 +20,8 @@ def folds(strength_a, strength_b, seed=0, repeats=3, same=False):
     for repeat in range(repeats):
         for fold in range(5):
             cases = np.array([f"c{fold}_{i:02d}" for i in range(16)])
-            a = 1 / (1 + np.exp(-(strength_a * y + rng.normal(size=16))))
-            b = a if same else 1 / (1 + np.exp(-(strength_b * y + rng.normal(size=16))))
+            a = 1 / (1 + np.exp(-(strength_a * (y - 0.5) + rng.normal(size=16))))
+            b = a if same else 1 / (1 + np.exp(-(strength_b * (y - 0.5) + rng.normal(size=16))))
             parts.append(PairedFold(repeat, fold, cases, y, a, b, 64))
     return tuple(parts)
 
