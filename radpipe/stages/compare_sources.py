@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
+from radpipe.comparison.external_tables import Side, read_predictions
 from radpipe.core import tables
 from radpipe.core.registry import nearest
 from radpipe.errors import CohortError, ConfigError, FileProblem, RunError
@@ -18,9 +18,6 @@ from radpipe.io.files import cannot_read, sha256_file
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.tables import read_table, read_text_table
 
-PROBABILITY = ("p_1", "probability")
-"""Columns of a person's table that hold the probability of class 1, the first that is there."""
-FOLDS = ("repeat", "fold")
 _CSV = (".csv", ".tsv", ".txt")
 
 
@@ -101,7 +98,7 @@ def put_together(sources: Sequence[Source]) -> Together:
     for source in sources:
         patients |= {case: patient for case, patient in source.patients.items() if case not in patients}
     models = tuple(dict.fromkeys(name for part in parts for name in part["model"]))
-    return Together(tuple(sources), models, tables.make_table(tables.PREDICTIONS, predictions), first.splits, patients)
+    return Together(tuple(sources), models, predictions, first.splits, patients)
 
 
 def _labels(sources: Sequence[Source]) -> list[str]:
@@ -148,108 +145,24 @@ def _read_csv(path: Path, outcomes: Mapping[str, int] | None) -> Source:
     if not path.is_file():
         raise cannot_read(path, FileNotFoundError(2, "No such file or directory"))
     table = read_text_table(path)
-    column = next((name for name in PROBABILITY if name in table.columns), None)
-    if "case_id" not in table.columns or column is None:
-        missing = "case_id" if "case_id" not in table.columns else PROBABILITY[0]
-        raise CohortError(
-            f"the column {missing!r} is missing.{nearest(missing, list(table.columns))}",
-            hint="A table of predictions has case_id, p_1 (probability of class 1) and y_true; and where it comes from "
-            "cross-validation, repeat and fold. Optional: model, patient_id.",
-            path=path,
-        )
-    given = [name for name in FOLDS if name in table.columns]
-    if len(given) == 1:
-        raise CohortError(
-            f"the table has the column {given[0]!r} but not the other of repeat and fold.",
-            hint="Give both (repeat 0 where there is one), or neither for held-out patients.",
-            path=path,
-        )
-    if "role" in table.columns:
-        table = table[table["role"].isin(["test", ""])]
-    cases = table["case_id"].astype(str)
-    empty = cases[cases == ""]
-    if len(empty):
-        raise CohortError(f"row {empty.index[0]} has no case_id.", hint="Fill it in.", path=path)
-    frame = pd.DataFrame(
-        {
-            "repeat": _whole(table, "repeat", path) if given else 0,
-            "fold": _whole(table, "fold", path) if given else 0,
-            "seed": 0,
-            "model": table["model"].astype(str) if "model" in table.columns else path.stem,
-            "case_id": cases,
-            "role": "test",
-            "p_1": _probabilities(table, column, path),
-        }
-    )
-    frame["p_0"] = 1.0 - frame["p_1"]
-    frame["y_true"] = _truths(table, frame, outcomes, path)
-    key = ["repeat", "fold", "model", "case_id"]
-    twice = frame[frame.duplicated(key)]
-    if len(twice):
-        row = twice.iloc[0]
-        raise CohortError(
-            f"row {twice.index[0]} gives {row['model']} a second prediction of the case"
-            + (f" in repeat {row['repeat']}, fold {row['fold']}." if given else "."),
-            hint="One row a case and fit; give repeat and fold where the table comes from cross-validation.",
-            case_id=str(row["case_id"]),
-            path=path,
-        )
-    patients = dict(zip(cases, table["patient_id"].astype(str), strict=True)) if "patient_id" in table.columns else {}
-    predictions = tables.make_table(tables.PREDICTIONS, frame)
-    splits = _implied_splits(predictions, path) if given else None
-    return Source(path.stem, path, "table", predictions, splits, sha256_file(path), patients=patients)
-
-
-def _whole(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
-    found = pd.to_numeric(table[name], errors="coerce")
-    bad = found.isna() | (found != found.round()) | (found < 0)
-    if bad.any():
-        row = table.index[bad.to_numpy().argmax()]
-        raise CohortError(
-            f"row {row}: {name} is {table.loc[row, name]!r}, not a whole number from 0.", hint="Number them from 0.", path=path
-        )
-    return np.asarray(found, np.int64)
-
-
-def _probabilities(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
-    found = pd.to_numeric(table[column], errors="coerce").to_numpy(float, na_value=np.nan)
-    bad = ~(np.isfinite(found) & (found >= 0) & (found <= 1))
-    if bad.any():
-        row = table.index[int(bad.argmax())]
-        raise CohortError(
-            f"row {row}: {column} is {table.loc[row, column]!r}; a probability lies between 0 and 1.",
-            hint="Give probabilities, not logits or scores: p = 1 / (1 + exp(-logit)).",
-            case_id=str(table.loc[row, "case_id"]),
-            path=path,
-        )
-    return np.asarray(found, float)
-
-
-def _truths(table: pd.DataFrame, frame: pd.DataFrame, outcomes: Mapping[str, int] | None, path: Path) -> np.ndarray:
-    if "y_true" in table.columns:
-        found = pd.to_numeric(table["y_true"], errors="coerce").to_numpy(float, na_value=np.nan)
-        bad = ~np.isin(found, (0.0, 1.0))
-        if bad.any():
-            row = table.index[int(bad.argmax())]
+    if "y_true" not in table.columns and "case_id" in table.columns and outcomes is not None:
+        unknown = [case for case in table["case_id"] if case not in outcomes]
+        if unknown:
             raise CohortError(
-                f"row {row}: y_true is {table.loc[row, 'y_true']!r}; the outcome is 0 or 1.",
-                hint="Code the event as 1 and its absence as 0.",
-                case_id=str(table.loc[row, "case_id"]),
-                path=path,
+                f"the outcome of {_listed(unknown)} is not known.", hint="Add the column y_true.", case_id=unknown[0], path=path
             )
-        return found.astype(np.int64)
-    if outcomes is None:
-        raise CohortError(
-            "the column 'y_true' is missing.",
-            hint="Add it (0 or 1), or set the table beside a run of the same patients, whose outcomes are then taken.",
-            path=path,
-        )
-    unknown = [case for case in frame["case_id"] if case not in outcomes]
-    if unknown:
-        raise CohortError(
-            f"the outcome of {_listed(unknown)} is not known.", hint="Add the column y_true.", case_id=unknown[0], path=path
-        )
-    return np.array([outcomes[case] for case in frame["case_id"]], np.int64)
+        table = table.assign(y_true=[str(outcomes[case]) for case in table["case_id"]])
+    models = list(dict.fromkeys(table["model"])) if "model" in table.columns else [path.stem]
+    parts, with_folds = [], False
+    for model in models:
+        side = Side(table, str(model), str(path), str(model) if "model" in table.columns else "")
+        part, with_folds = read_predictions(side, str(model))
+        parts.append(part)
+    predictions = pd.concat(parts, ignore_index=True)
+    known = "patient_id" in table.columns
+    patients = dict(zip(table["case_id"], table["patient_id"].astype(str), strict=True)) if known else {}
+    splits = _implied_splits(predictions, path) if with_folds else None
+    return Source(path.stem, path, "table", predictions, splits, sha256_file(path), patients=patients)
 
 
 def _implied_splits(predictions: pd.DataFrame, path: Path) -> pd.DataFrame:
