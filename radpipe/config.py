@@ -26,7 +26,18 @@ from radpipe.features.map_settings import MapSettings
 from radpipe.features.patient_settings import PatientSettings
 from radpipe.habitats.config import HabitatSettings
 from radpipe.io.mapping import read_mapping
-from radpipe.models.config import ALL_SOURCES, AnnParams, ModelParams, Source
+from radpipe.models.config import (
+    ALL_SOURCES,
+    EMBEDDING,
+    AnnParams,
+    AverageParams,
+    Cnn3dParams,
+    GivenParams,
+    ModelParams,
+    Source,
+    inputs_of,
+    references,
+)
 from radpipe.models.registry import OUTCOME_KINDS
 from radpipe.preprocessing.config import PreprocessingSettings
 from radpipe.report.config import ReportSettings
@@ -93,12 +104,51 @@ class Workflow(Settings):
     models: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], ModelParams] = Field(
         min_length=1, description="name in the tables and the report -> model"
     )
+    references: bool | tuple[str, ...] = Field(
+        True,
+        description="models that every study is set beside (prevalence, clinical, volume, logistic, forest, xgboost, svm; for other "
+        "outcomes their like), added where models has none of that kind on those inputs; true for all, or their names. They are "
+        "evaluated, and not among the models that are compared",
+    )
+    embedding: str | None = Field(
+        None,
+        description="the cnn3d model whose last layer's inputs become columns, for models whose sources name embedding; null for the only one",
+    )
     evaluation: EvaluationSettings = EvaluationSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     compute: ComputeSettings = ComputeSettings()
 
     _base: Path = PrivateAttr(default=Path("."))
+
+    @model_validator(mode="after")
+    def _add_references(self) -> Workflow:
+        known = references(
+            self.cohort.outcome_kind, clinical=bool(self.cohort.clinical), volume=self.needs_images or self.patients is not None
+        )
+        wanted = self.references
+        if isinstance(wanted, tuple):
+            unknown = [name for name in wanted if name.removeprefix("reference_") not in known]
+            if unknown:
+                raise ValueError(
+                    f"references names {unknown[0]!r}, which is none here.{nearest(unknown[0], known)} Choose among: {', '.join(known)}."
+                )
+        added = (
+            []
+            if isinstance(wanted, bool)
+            else [name for name in wanted if self.models.get(name) == known[name.removeprefix("reference_")]]
+        )
+        models = dict(self.models)
+        for name in known if wanted is True else () if wanted is False else [name.removeprefix("reference_") for name in wanted]:
+            params = known[name]
+            if not any(model.kind == params.kind and model.inputs == params.inputs for model in models.values()):
+                free = name if name not in models else f"reference_{name}"
+                models[free] = params
+                added.append(free)
+        # A frozen section: what the workflow means is settled here, once, and is what config.yaml of a run shows.
+        self.__dict__["models"] = models
+        self.__dict__["references"] = tuple(added)
+        return self
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Workflow:
@@ -111,9 +161,11 @@ class Workflow(Settings):
             raise ValueError(
                 "features.table (made elsewhere) goes with segmentation.masks: given; its values cannot come from predicted masks"
             )
-        if not self.cohort.clinical and any(model.inputs == "clinical" for model in self.models.values()):
+        if not self.cohort.clinical and any("clinical" in inputs_of(model) for model in self.models.values()):
             raise ValueError("a model has inputs: clinical, but cohort.clinical names no column")
         for name, model in self.models.items():
+            if isinstance(model, GivenParams) and model.column not in self.cohort.given:
+                raise ValueError(f"models.{name} reads the column {model.column!r}, which cohort.given does not name")
             able = OUTCOME_KINDS[model.kind]
             if self.cohort.outcome_kind not in able:
                 raise ValueError(
@@ -123,9 +175,52 @@ class Workflow(Settings):
                 )
             if isinstance(model, AnnParams) and (problem := model.misfit(self.cohort.outcome_kind)):
                 raise ValueError(f"models.{name}: {problem}")
+        self._check_fusion()
         self._check_maps()
         self._check_patients()
+        self._check_robustness()
         return self
+
+    def _check_fusion(self) -> None:
+        for name, model in self.models.items():
+            if isinstance(model, AverageParams):
+                for member in model.of:
+                    if member not in self.models:
+                        raise ValueError(
+                            f"models.{name} averages {member!r}, which is not among models.{nearest(member, self.models)}"
+                        )
+                    if isinstance(self.models[member], AverageParams):
+                        raise ValueError(
+                            f"models.{name} averages {member!r}, which is an average itself; name its models instead"
+                        )
+            inputs = inputs_of(model)
+            if EMBEDDING in getattr(model, "sources", ()) and {"selected", "features"}.intersection(inputs):
+                self._check_embedding(name)
+
+    def _check_embedding(self, name: str) -> None:
+        networks = [other for other, model in self.models.items() if isinstance(model, Cnn3dParams)]
+        if self.embedding is not None and self.embedding not in networks:
+            raise ValueError(
+                f"embedding names {self.embedding!r}, which is no cnn3d model.{nearest(self.embedding, networks)} "
+                f"There are: {', '.join(networks) or 'none'}."
+            )
+        if self.embedding is None and len(networks) != 1:
+            raise ValueError(
+                f"models.{name}.sources names embedding, and there are {len(networks)} models of kind cnn3d"
+                + ("; add one" if not networks else f"; say whose with embedding: {networks[0]}")
+            )
+
+    def _check_robustness(self) -> None:
+        robustness = self.selection.robustness
+        if robustness is None:
+            return
+        if self.patients is not None or self.maps is not None:
+            other = "patients" if self.patients is not None else "maps"
+            raise ValueError(f"selection.robustness and {other} do not go together yet: what is repeated is one row a region")
+        if robustness.table is None and self.features.table is not None:
+            raise ValueError(
+                "selection.robustness draws outlines anew, and features.table takes the images' place: name selection.robustness.table"
+            )
 
     def _check_patients(self) -> None:
         patients = self.patients
@@ -170,7 +265,7 @@ class Workflow(Settings):
         for name, model in self.models.items():
             wanted: tuple[Source, ...] = getattr(model, "sources", ALL_SOURCES)
             lacking = [source for source in wanted if source not in self.sources and wanted != ALL_SOURCES]
-            if lacking and model.inputs in ("selected", "features"):
+            if lacking and {"selected", "features"}.intersection(inputs_of(model)):
                 raise ValueError(
                     f"models.{name}.sources names {lacking[0]}, which this workflow does not make: add `maps: {{}}`"
                     + (f", with {'statistics: true' if lacking[0] == 'maps' else 'habitats: {}'}" if self.maps else "")
@@ -216,12 +311,27 @@ class Workflow(Settings):
         made = {
             "maps": self.maps is not None and self.maps.statistics,
             "habitats": self.maps is not None and self.maps.habitats is not None,
+            EMBEDDING: self.embedding_model is not None,
         }
-        return tuple(source for source in ALL_SOURCES if made.get(source, True))
+        return tuple(source for source in (*ALL_SOURCES, EMBEDDING) if made.get(source, True))
+
+    @property
+    def references_added(self) -> tuple[str, ...]:
+        """The models that are here as references only, not because the workflow names them."""
+        return self.references if isinstance(self.references, tuple) else ()
+
+    @property
+    def embedding_model(self) -> str | None:
+        """The model whose deep features are columns; None where no model asks for any."""
+        if not any(EMBEDDING in getattr(model, "sources", ()) for model in self.models.values()):
+            return None
+        networks = [name for name, model in self.models.items() if isinstance(model, Cnn3dParams)]
+        return self.embedding or (networks[0] if len(networks) == 1 else None)
 
     def sources_of(self, model: ModelParams) -> tuple[Source, ...]:
         """The kinds of feature columns that a model eats."""
-        return tuple(source for source in getattr(model, "sources", ALL_SOURCES) if source in self.sources)
+        wanted: tuple[Source, ...] = getattr(model, "sources", ALL_SOURCES)
+        return tuple(source for source in wanted if source in self.sources)
 
     def resolve(self, path: str) -> Path:
         """A path of the workflow file, made absolute."""

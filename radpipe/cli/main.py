@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": ("radpipe.cli.compare:compare", "Which model predicts better: of a run, of two runs, of anybody's predictions."),
     "ibsi": ("radpipe.cli.ibsi:ibsi", "IBSI's reference values, recomputed here: features and filters."),
     "parity": ("radpipe.cli.parity:parity", "An old table of PyRadiomics replayed: feature by feature, what differs."),
+    "export": ("radpipe.cli.export:export", "A fitted network as a formula: Python, Excel, C or LaTeX."),
     "describe": ("radpipe.cli.describe:describe", "What can be chosen: features, filters, networks, models, selectors, tests."),
 }
 

@@ -184,7 +184,10 @@ class _Manifest:
                 way_out = " Add it, or set cohort.modality where all cases have the same." if name == "modality" else ""
                 problems.append(f"the column {name!r} is missing.{nearest(name, self.raw)}{way_out}")
         times = () if self.settings.time is None else (self.settings.time,)
-        for kind, names in (("outcome", (self.settings.outcome,)), ("time", times), ("clinical", self.settings.clinical)):
+        wanted = {
+            "outcome": (self.settings.outcome,), "time": times, "clinical": self.settings.clinical, "given": self.settings.given,
+        }  # fmt: skip
+        for kind, names in wanted.items():
             for name in names:
                 if name not in self.raw:
                     problems.append(
@@ -234,19 +237,19 @@ class _Manifest:
     def clinical(self) -> tuple[dict[str, list[float] | list[str | None]], list[str]]:
         columns: dict[str, list[float] | list[str | None]] = {}
         problems = []
-        for name in self.settings.clinical:
+        for name in (*self.settings.clinical, *self.settings.given):
             cells = [None if cell.casefold() in MISSING else cell for cell in self.raw[name]]
             there = [cell for cell in cells if cell is not None]
             numbers = [number for number in map(_number, there) if number is not None]
             if not there:
-                problems.append(f"the clinical column {name!r} is empty.")
+                problems.append(f"the column {name!r} is empty.")
             if len(numbers) == len(there):
                 columns[name] = [math.nan if cell is None else float(cell) for cell in cells]
                 continue
             if len(numbers) > len(there) / 2:
                 place = next(i for i, cell in enumerate(cells) if cell is not None and _number(cell) is None)
                 problems.append(
-                    f"the clinical column {name!r} holds {cells[place]!r} in row {self.numbers[place]} among numbers. "
+                    f"the column {name!r} holds {cells[place]!r} in row {self.numbers[place]} among numbers. "
                     "Leave the cell empty where the value is not known."
                 )
             columns[name] = cells

@@ -60,6 +60,8 @@ class CohortSettings(Settings):
     """time_to_event: the time by which the event's probability is told, in the unit of ``time``."""
     clinical: tuple[str, ...] = ()
     """Columns for models on clinical data; numbers or categories, cells may be empty."""
+    given: tuple[str, ...] = ()
+    """Columns with predictions made elsewhere, for models of kind given; no other model reads them."""
     modality: Literal["CT", "PET", "MR"] | None = None
     """Modality of the cases whose manifest row does not give one."""
 
@@ -100,12 +102,13 @@ class CohortSettings(Settings):
             raise ValueError(f"the outcome {self.outcome!r} stands among the clinical columns: a model would read the answer")
         if self.time in self.clinical:
             raise ValueError(f"the time {self.time!r} stands among the clinical columns: a model would read the answer")
-        repeated = {name for name in self.clinical if self.clinical.count(name) > 1}
+        columns = (*self.clinical, *self.given)
+        repeated = {name for name in columns if columns.count(name) > 1}
         if repeated:
-            raise ValueError(f"clinical names {sorted(repeated)[0]!r} twice")
-        taken = RESERVED.intersection(self.clinical)
+            raise ValueError(f"clinical and given name {sorted(repeated)[0]!r} twice")
+        taken = RESERVED.intersection(columns)
         if taken:
-            raise ValueError(f"clinical names {sorted(taken)[0]!r}, which is a column of the cohort table itself; rename it")
+            raise ValueError(f"clinical or given names {sorted(taken)[0]!r}, which is a column of the cohort table itself; rename it")
         return self
 
 

@@ -288,6 +288,14 @@ MASK_AGREEMENT = Schema(
     ),
     ("feature",),
 )
+REPEATS = Schema(
+    "repeats",
+    "Features measured again: from perturbed outlines, or read from a table of repeats. Whether they repeat decides who may be chosen.",
+    (_CASE, Column("measurement", "string", "given, or how the outline was changed; in a table of repeats its own name")),
+    ("case_id", "measurement"),
+    extra="float64",
+    extra_named="features; see the feature dictionary",
+)
 SELECTION = Schema(
     "selection",
     "What input selection did with every feature in every outer fold.",
@@ -296,13 +304,68 @@ SELECTION = Schema(
         _FOLD,
         Column("sources", "string", "the candidates: scalar, maps, habitats, or several of these joined by +"),
         Column("feature", "string", "column of the features table"),
-        Column("importance", "float64", "of the decision trees; 0 where redundancy removed the feature first"),
+        Column("importance", "float64", "as the selector counts it; 0 where the feature was removed before"),
         Column("kept", "bool", "whether the feature went into the network"),
-        Column("reason", "string", "kept, constant, missing, redundant, not_important, over_limit"),
+        Column("reason", "string", "kept, constant, missing, not_robust, redundant, not_important, over_limit"),
         Column("redundant_with", "string", "the kept feature it repeats; empty otherwise"),
     ),
     ("repeat", "fold", "sources", "feature"),
 )
+_SOURCES = Column("sources", "string", "the candidates, as in the table selection")
+SELECTION_FITS = Schema(
+    "selection_fits",
+    "One row per input selection: by what, from whom.",
+    (
+        _REPEAT,
+        _FOLD,
+        _SOURCES,
+        Column("selector", "string", "name of the selector"),
+        Column("n_train", "int64", "patients' rows of the training part"),
+        Column("n_selection", "int64", "rows of the selection part; 0 where the selector does not ask it"),
+        Column("n_candidates", "int64", "features that reached the selector"),
+        Column("n_kept", "int64", "features kept"),
+        Column(
+            "steps", "string", "inputs:selection error of every set that was tried, separated by spaces; empty where none are"
+        ),
+        Column("saw_sha256", "string", "of the sorted ids of all patients the selection saw"),
+    ),
+    ("repeat", "fold", "sources"),
+)
+SELECTION_STABILITY = Schema(
+    "selection_stability",
+    "How much the choice depends on who was in the training part: Nogueira's stability over all folds.",
+    (
+        _SOURCES,
+        Column(
+            "value", "float64", "1: every fold keeps the same; 0: no better than chance; empty where not defined", nullable=True
+        ),
+        Column("ci_low", "float64", "lower end of the 95 % interval, widened for patients that folds share", nullable=True),
+        Column("ci_high", "float64", "upper end of that interval", nullable=True),
+        Column("naive_low", "float64", "lower end if folds were independent, which they are not", nullable=True),
+        Column("naive_high", "float64", "upper end of that", nullable=True),
+        Column("n", "int64", "selections behind the value"),
+        Column("method", "string", "how it was made, in words"),
+    ),
+    ("sources",),
+)
+SELECTION_VOLUME = Schema(
+    "selection_volume",
+    "Whether the chosen features say more than the volume: of all patients, after the fact; nothing is fitted with it.",
+    (
+        _SOURCES,
+        Column("feature", "string", "a feature that at least one fold kept"),
+        Column("kept", "int64", "folds that kept it"),
+        Column("n", "int64", "patients with the feature, the volume and the outcome"),
+        Column("rho_volume", "float64", "Spearman with the volume", nullable=True),
+        Column("association", "float64", "Spearman with the outcome", nullable=True),
+        Column("partial", "float64", "the same given the volume (partial Spearman)", nullable=True),
+        Column("ci_low", "float64", "lower end of its 95 % interval", nullable=True),
+        Column("ci_high", "float64", "upper end of its 95 % interval", nullable=True),
+        Column("p_value", "float64", "two-sided, of the partial association; not adjusted, and of features that were chosen here", nullable=True),
+        Column("method", "string", "what stands for the outcome"),
+    ),
+    ("sources", "feature"),
+)  # fmt: skip
 PREDICTIONS = Schema(
     "predictions",
     "One row per fitted model and case; all models of all arms in one table.",
@@ -364,6 +427,21 @@ FITS = Schema(
     ),
     ("repeat", "fold", "seed", "model"),
 )  # fmt: skip
+SEEN = Schema(
+    "seen",
+    "Whom everything that was fitted in an outer fold has seen; none of them may be of the fold's test part.",
+    (
+        _REPEAT,
+        _FOLD,
+        Column("stage", "string", "where it was fitted", allowed=STAGES),
+        Column(
+            "thing", "string", "habitats; the inputs among which was selected; a model, or a part of it: ann, ann encoder, ..."
+        ),
+        Column("n", "int64", "patients it saw"),
+        Column("patients", "string", "their ids, sorted, as a JSON list"),
+    ),
+    ("repeat", "fold", "stage", "thing"),
+)
 METRICS = Schema(
     "metrics",
     "How well every model predicts the cases it never saw.",
@@ -423,7 +501,8 @@ SCHEMAS = {
     for schema in (
         *INTAKE, COHORT, SPLITS, PREPROCESSED, SEGMENTATION, FEATURES, FOLD_FEATURES, FEATURE_DICTIONARY, UNDEFINED, MAPS, HABITATS, HABITAT_CHOICE,
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
-        MASK_AGREEMENT, SELECTION, PREDICTIONS, FITS, METRICS, COMPARISON, FAILURES,
+        MASK_AGREEMENT, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
+        COMPARISON, FAILURES,
     )
 }  # fmt: skip
 

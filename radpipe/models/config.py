@@ -11,15 +11,17 @@ from radpipe.core.settings import Settings
 from radpipe.networks.registry import CLASSIFIERS
 
 TableInput = Literal["selected", "features", "clinical", "volume"]
-Source = Literal["scalar", "maps", "habitats"]
+Source = Literal["scalar", "maps", "habitats", "embedding"]
 VOLUME = "volume_ml"
+EMBEDDING: Source = "embedding"
+# What a model eats that names nothing; an embedding must be asked for, because it knows the outcomes of the training part.
 ALL_SOURCES: tuple[Source, ...] = ("scalar", "maps", "habitats")
 
 
 def _in_order(sources: tuple[Source, ...]) -> tuple[Source, ...]:
     if len(set(sources)) < len(sources):
         raise ValueError("names a source twice")
-    return tuple(name for name in ALL_SOURCES if name in sources)
+    return tuple(name for name in (*ALL_SOURCES, EMBEDDING) if name in sources)
 
 
 Sources = Annotated[tuple[Source, ...], Field(min_length=1), AfterValidator(_in_order)]
@@ -90,7 +92,7 @@ class AnnParams(Settings):
     """Which table it eats: the selected features, all features, the clinical columns, or the volume (as its logarithm)."""
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means. By default all that the workflow makes."""
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     recipe: Literal["modern", "opennn"] = "modern"
     """modern: cross-entropy of logits with a logistic or softmax layer; numbers standardised, squared error, unscaling; times to an
     event by Cox's partial likelihood. opennn: targets scaled to [-1, 1], squared error, unscaling, clip; not for times."""
@@ -289,7 +291,7 @@ class LogisticParams(Settings):
     """Which table it eats. Volumes go in as logarithms."""
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means. By default all that the workflow makes."""
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     c: float = Field(1.0, gt=0)
     """Inverse of the L2 penalty on standardised inputs, as in scikit-learn."""
 
@@ -302,7 +304,7 @@ class XgboostParams(Settings):
     """Which table it eats."""
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means. By default all that the workflow makes."""
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     rounds: int = Field(200, ge=1, le=100_000)
     """The most trees."""
     minimum_rounds: int = Field(10, ge=1)
@@ -330,7 +332,7 @@ class ForestParams(Settings):
     """Which table it eats, or several: [selected, clinical] puts their columns side by side."""
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means. By default all that the workflow makes."""
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     trees: int = Field(200, ge=1, le=10_000)
     """Trees, each on a bootstrap sample of the training part, with the square root of the columns (a third of them for numbers) tried
     at every split."""
@@ -347,7 +349,7 @@ class SvmParams(Settings):
     """Which table it eats, or several: [selected, clinical] puts their columns side by side."""
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means. By default all that the workflow makes."""
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     kernel: Literal["rbf", "linear"] = "rbf"
     """rbf: exp(-gamma |x - x'|^2) of standardised inputs."""
     c: float = Field(1.0, gt=0)
@@ -365,7 +367,7 @@ class LinearParams(Settings):
     """Which table it eats, or several: [selected, clinical] puts their columns side by side. Volumes go in as logarithms."""
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means. By default all that the workflow makes."""
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     penalty: float = Field(1.0, ge=0)
     """Times half the sum of squared coefficients of standardised inputs, beside half the sum of squared errors of the
     standardised outcome; 0 for ordinary least squares."""
@@ -379,11 +381,26 @@ class CoxParams(Settings):
     """Which table it eats, or several: [selected, clinical] puts their columns side by side. Volumes go in as logarithms."""
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means. By default all that the workflow makes."""
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     penalty: float = Field(1.0, ge=0)
     """Times half the sum of squared coefficients of standardised inputs, beside the partial likelihood's negative logarithm."""
     ties: Literal["efron", "breslow"] = "efron"
     """How patients with the event at one time share their risk set."""
+
+
+class GivenParams(Settings):
+    """Predictions made elsewhere for the same patients: a column of the manifest, named in cohort.given; two classes."""
+
+    kind: Literal["given"] = "given"
+    inputs: Literal["given"] = "given"
+    """It reads the manifest."""
+    column: str = "p_1"
+    """The column with the prediction of class 1."""
+    scale: Literal["probability", "logit"] = "probability"
+    """What the column holds: probabilities, or logarithms of odds."""
+    in_sample: bool | None = None
+    """Whether the model behind it was trained or tuned on these very patients; null where that is not known. Its figures are
+    then no estimate for new patients."""
 
 
 class PrevalenceParams(Settings):
@@ -417,6 +434,7 @@ ModelParams = Annotated[
     | Cnn3dParams
     | CoxParams
     | ForestParams
+    | GivenParams
     | LinearParams
     | LogisticParams
     | PrevalenceParams
@@ -425,7 +443,8 @@ ModelParams = Annotated[
     Field(discriminator="kind"),
 ]
 PARAMS: dict[str, type[Settings]] = {
-    "ann": AnnParams, "average": AverageParams, "cnn3d": Cnn3dParams, "cox": CoxParams, "forest": ForestParams, "linear": LinearParams,
+    "ann": AnnParams, "average": AverageParams, "cnn3d": Cnn3dParams, "cox": CoxParams, "forest": ForestParams,
+    "given": GivenParams, "linear": LinearParams,
     "logistic": LogisticParams, "prevalence": PrevalenceParams, "svm": SvmParams, "xgboost": XgboostParams,
 }  # fmt: skip
 
@@ -440,3 +459,16 @@ def logarithms(params: Any) -> bool | tuple[str, ...]:
     """Which columns go in as logarithms: True for all (a table of volumes), else their names; :class:`radpipe.models.encode.Encoder`."""
     inputs = inputs_of(params)
     return inputs == ("volume",) or ("volume" in inputs and (VOLUME,))
+
+
+def references(outcome_kind: str, *, clinical: bool, volume: bool) -> dict[str, Any]:
+    """What every study is set beside: name -> model. clinical, volume : whether there are such inputs."""
+    line: dict[str, type[Any]] = {"classes": LogisticParams, "number": LinearParams, "time_to_event": CoxParams}
+    plain = line[outcome_kind]
+    found: dict[str, Any] = {"prevalence": PrevalenceParams()}
+    found |= {"clinical": plain(inputs="clinical")} if clinical else {}
+    found |= {"volume": plain(inputs="volume")} if volume else {}
+    found[plain.model_fields["kind"].default] = plain(inputs="features")
+    found |= {} if outcome_kind == "time_to_event" else {"forest": ForestParams()}
+    found["xgboost"] = XgboostParams()
+    return found | ({"svm": SvmParams()} if outcome_kind == "classes" else {})

@@ -20,7 +20,8 @@ class Encoder:
 
     fill : number column -> its median in the training part. levels : text column -> its values in the training part; each
     becomes a column of 0 and 1, and a value never seen there, or a missing one, is 0 in all of them.
-    logarithm : numbers go in as natural logarithms, all or those of the columns named. keep_missing : gaps stay NaN (for trees, which have a branch for them).
+    logarithm : numbers go in as natural logarithms, all or those of the columns named.
+    keep_missing : gaps stay NaN (for trees, which have a branch for them).
     Columns without spread in the training part carry nothing there and are left out; so are those missing throughout.
     saw : the patients whose rows it was learnt from.
     """

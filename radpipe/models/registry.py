@@ -20,16 +20,30 @@ if TYPE_CHECKING:
 OutcomeKinds = tuple[str, ...]
 MODELS: dict[str, str] = {
     "ann": "radpipe.models.ann.model:fit",
+    "average": "radpipe.models.average:fit",
     "cnn3d": "radpipe.models.cnn3d.model:fit",
+    "cox": "radpipe.models.cox:fit",
+    "forest": "radpipe.models.forest:fit",
+    "given": "radpipe.models.given:fit",
+    "linear": "radpipe.models.linear:fit",
     "logistic": "radpipe.models.logistic:fit",
+    "prevalence": "radpipe.models.prevalence:fit",
+    "svm": "radpipe.models.svm:fit",
     "xgboost": "radpipe.models.xgboost:fit",
 }
 # What each can predict: classes (two or more), number, time_to_event. Checked when a workflow is read.
 OUTCOME_KINDS: dict[str, OutcomeKinds] = {
     "ann": ("classes", "number", "time_to_event"),
+    "average": ("classes", "number", "time_to_event"),
     "cnn3d": ("classes", "number", "time_to_event"),
+    "cox": ("time_to_event",),
+    "forest": ("classes", "number"),
+    "given": ("classes",),
+    "linear": ("number",),
     "logistic": ("classes",),
-    "xgboost": ("classes",),
+    "prevalence": ("classes", "number", "time_to_event"),
+    "svm": ("classes",),
+    "xgboost": ("classes", "number", "time_to_event"),
 }
 
 

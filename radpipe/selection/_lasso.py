@@ -10,8 +10,8 @@ from scipy.special import log_softmax
 from radpipe.selection.target import EVENT, Target
 from radpipe.typing import FloatArray, IntArray
 
-MOST_STEPS = 300
-CLOSE = 1e-5
+MOST_STEPS = 200
+CLOSE = 1e-4
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy.stats import rankdata
@@ -41,6 +41,13 @@ class Target:
     def of(cls, outcome: Target | IntArray | Sequence[int]) -> Target:
         """Class indices may come as they are."""
         return outcome if isinstance(outcome, Target) else cls("classes", np.asarray(outcome).astype(np.int64))
+
+    @classmethod
+    def told(cls, task: Mapping[str, Any]) -> Target:
+        """From JSON values: ``y``, and in ``outcome`` (left out for classes) its kind and the list ``time`` or ``value``."""
+        further = task.get("outcome", {})
+        lists = {name: np.asarray(further[name], dtype=float) for name in ("time", "value") if name in further}
+        return cls(further.get("kind", "classes"), np.asarray(task["y"], dtype=np.int64), **lists)
 
     def __len__(self) -> int:
         return len(self.y)

@@ -23,6 +23,7 @@ Fold = tuple[int, int]
 ALL_FOLDS: Fold = (-1, -1)
 VOLUME = "volume_ml"
 T = TypeVar("T")
+ByFold = dict[Fold, pd.DataFrame]
 
 
 def of_fold(found: dict[Fold, T], fold: Fold) -> T | None:
@@ -86,6 +87,11 @@ def _of_sources(table: pd.DataFrame, wanted: Sequence[Source], workflow: Workflo
 def clinical(context: Context, cohort: pd.DataFrame) -> dict[Fold, pd.DataFrame]:
     """The clinical columns the workflow names."""
     return {ALL_FOLDS: cohort[list(context.workflow.cohort.clinical)]}
+
+
+def given(context: Context, cohort: pd.DataFrame) -> ByFold:
+    """Predictions made elsewhere that the workflow names."""
+    return {ALL_FOLDS: cohort[list(context.workflow.cohort.given)]}
 
 
 def volume(context: Context, cohort: pd.DataFrame, features: dict[Fold, pd.DataFrame]) -> dict[Fold, pd.DataFrame]:

@@ -12,8 +12,10 @@ MAKES = ("comparison",)
 
 
 def run(context: Context) -> StageResult:
-    """Tables in, table out."""
+    """Tables in, table out. References that nobody named stand beside the study and in no test: each would cost the others power."""
     predictions = context.read(tables.PREDICTIONS)
+    beside = set(context.workflow.references_added) - set(context.workflow.comparison.primary or ())
+    predictions = predictions[~predictions["model"].isin(beside)]
     comparison = compare_models(predictions, context.read(tables.SPLITS), context.workflow.comparison)
     context.write(tables.COMPARISON, comparison, csv=True)
     models = sorted(set(predictions["model"]))

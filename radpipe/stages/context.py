@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -74,6 +74,29 @@ class Context:
         frame = tables.make_table(schema, rows)
         write_table(frame, self.folder.table(schema.name), schema, csv=csv)
         return frame
+
+    def write_seen(self, stage: str, seen: Iterable[tuple[int, int, str, Iterable[str]]]) -> None:
+        """What the stage fitted, in place of what an earlier run of it wrote: (repeat, fold, thing, patients it saw)."""
+        path = self.folder.table(tables.SEEN.name)
+        rows = []
+        if path.is_file():
+            earlier = read_table(path, tables.SEEN)
+            rows = earlier[earlier["stage"] != stage].to_dict("records")
+        for repeat, fold, thing, patients in seen:
+            ids = sorted(set(map(str, patients)))
+            rows.append(
+                {"repeat": repeat, "fold": fold, "stage": stage, "thing": thing, "n": len(ids), "patients": json.dumps(ids)}
+            )
+        self.write(tables.SEEN, rows)
+
+    def seen(self) -> dict[tuple[int, int, str, str], list[str]]:
+        """(repeat, fold, stage, thing) -> the patients it saw, of all stages so far."""
+        path = self.folder.table(tables.SEEN.name)
+        rows = read_table(path, tables.SEEN).to_dict("records") if path.is_file() else []
+        return {
+            (int(row["repeat"]), int(row["fold"]), str(row["stage"]), str(row["thing"])): json.loads(row["patients"])
+            for row in rows
+        }
 
     # work
 

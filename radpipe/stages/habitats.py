@@ -19,7 +19,7 @@ from radpipe.stages.context import Context, StageResult, engine_version
 from radpipe.stages.map_store import LABELS_FILE
 
 NAME = "habitats"
-NEEDS = ("splits", "maps", "fold_features")
+NEEDS = ("cohort", "splits", "maps", "fold_features")
 MAKES = ("habitats", "habitat_choice", "columns of fold_features, and their rows of feature_dictionary and undefined")
 Place = tuple[int, int]
 
@@ -34,6 +34,7 @@ def run(context: Context) -> StageResult:
     maps = workflow.maps
     if maps is None or maps.habitats is None:
         _add(context, [], [], [])
+        context.write_seen(NAME, [])
         return context.not_needed(NAME, [tables.HABITATS, tables.HABITAT_CHOICE], "the workflow asks for none")
     columns = maps.habitats.columns(tuple(column_names(maps.extraction(workflow.features).parameters)))
     settings = maps.habitats.model_dump(mode="json")
@@ -76,6 +77,9 @@ def run(context: Context) -> StageResult:
         for number, (share, means) in enumerate(zip(stored.row["shares"], stored.row["means"], strict=True), start=1):
             habitats.append({**place_of, "habitat": number, **same, "share": share, **means})
         choices += [{**place_of, **choice} for choice in stored.row["choices"]]
+    patient = dict(context.read(tables.COHORT)[["case_id", "patient_id"]].itertuples(index=False, name=None))
+    trained = {about[task.task_id]: [patient[case_id] for case_id in task.payload["train"]] for task in tasks}
+    context.write_seen(NAME, [(*place, "habitats", trained[place]) for place in found])
     context.write(tables.HABITATS, habitats, csv=True)
     context.write(tables.HABITAT_CHOICE, choices, csv=True)
     most = max((len(stored.row["shares"]) for stored in found.values()), default=0)

@@ -141,6 +141,17 @@ def extract_case(payload: Payload, folder: Path) -> Row:
     return {"features": extraction.row, "undefined": extraction.undefined}
 
 
+def extract_perturbed(payload: Payload, folder: Path) -> Row:
+    """select: every feature of one region with its given outline changed a little."""
+    from radpipe.features.config import FeatureSettings
+    from radpipe.features.extract import extract
+    from radpipe.preprocessing.perturb import perturb_mask
+
+    image, mask = _read(payload)
+    changed = perturb_mask(mask, payload["change"], payload["amount"], np.random.default_rng(payload["seed"]))
+    return {"features": extract(image, changed, FeatureSettings.model_validate(payload["settings"])).row}
+
+
 def map_region(payload: Payload, folder: Path) -> Row:
     """extract: the feature maps of one region, and their statistics."""
     from radpipe.features.config import FeatureSettings
@@ -236,7 +247,7 @@ def select_fold(payload: Payload, folder: Path) -> Row:
         "steps": " ".join(f"{inputs}:{error:.6g}" for inputs, error in chosen.attrs["steps"]),
         "saw_sha256": hashlib.sha256("\n".join(saw).encode()).hexdigest(),
     }  # fmt: skip
-    return {"rows": chosen.to_dict("records"), "fit": fit}
+    return {"rows": chosen.to_dict("records"), "fit": fit, "saw": saw}
 
 
 def crop_case(payload: Payload, folder: Path) -> Row:
@@ -276,7 +287,7 @@ def fit_model(payload: Payload, folder: Path) -> Row:
         weights = Weights(*read_weights(Path(payload["weights"])), path=payload["weights"])
     result = fit_and_predict(
         payload["params"], case_ids=payload["case_ids"], patient_ids=payload["patient_ids"], y=payload["y"], roles=payload["roles"],
-        table=table, images=images, seed=payload["seed"], **payload.get("outcome", {}), weights=weights,
+        table=table, images=images, seed=payload["seed"], **payload.get("outcome", {}), weights=weights, upstream=payload.get("upstream"),
     )  # fmt: skip
     save_model(folder, result.arrays, result.info)
     return {
@@ -284,5 +295,6 @@ def fit_model(payload: Payload, folder: Path) -> Row:
         "probabilities": result.probabilities,
         "scores": result.scores,
         "saw_sha256": result.saw_sha256,
+        "saw": result.saw,
         "history": result.history,
     }

@@ -12,6 +12,7 @@ from radpipe.models.cnn3d.augment import augment
 from radpipe.models.cnn3d.model import fit
 from radpipe.models.config import AugmentationSettings, CalibrationSettings, Cnn3dParams
 from radpipe.models.model import Examples
+from radpipe.networks.registry import CLASSIFIERS
 
 STILL = {"flip": False, "shift": 0, "rotation_deg": 0, "scale": 0, "gain": 0, "offset": 0, "noise": 0}
 
@@ -32,7 +33,7 @@ def ten_cases(seed: int, start: int = 0) -> Examples:
     return Examples(ids, ids, y, images=images)
 
 
-@pytest.mark.parametrize("network", ["plaincnn3d", "resnet3d"])
+@pytest.mark.parametrize("network", CLASSIFIERS)
 def test_fits_ten_cases(network):
     train, selection = ten_cases(1), ten_cases(2, start=10)
     params = Cnn3dParams(network=network, epochs=40, minimum_epochs=40, learning_rate=0.01, batch=5, members=1)

@@ -10,10 +10,11 @@ import torch
 
 from radpipe.errors import SchemaError
 from radpipe.models.ann.head import Head
-from radpipe.models.ann.loss import ERRORS, REGULARISATIONS, LossIndex
+from radpipe.models.ann.loss import LossIndex, partial_likelihood
 from radpipe.models.config import AnnParams
+from radpipe.models.cox_loss import cox_loss
 from radpipe.networks.layers import SCALINGS, BoundingLayer, ProbabilisticLayer, ScalingLayer, UnscalingLayer
-from radpipe.networks.perceptron import ACTIVATIONS, NeuralNetwork, PerceptronLayer, layer_stack, start
+from radpipe.networks.perceptron import NeuralNetwork, PerceptronLayer, layer_stack
 
 
 class Given(NamedTuple):
@@ -130,33 +131,50 @@ def test_the_selection_error_is_defined_for_one_class():
     assert float(index.error_term(tensor([[0.0]]), tensor([[-1.0]]))) == 1.0
 
 
-@pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("regularisation", REGULARISATIONS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_gradient_against_finite_differences(error, regularisation, activation):
-    generator = torch.Generator().manual_seed(3)
-    x = torch.randn(9, 4, generator=generator, dtype=torch.float64)
-    low = 0.0 if error == "cross_entropy" else -1.0
-    targets = tensor([[1.0 if k % 3 == 0 else low] for k in range(9)])
-    if error == "cox":
-        targets = tensor([[float(k // 2), float(k % 4 < 3)] for k in range(9)])
-    layers = layer_stack(4, (3, 2), 1, activation)
-    start(layers, [0.1], generator)
-    with torch.no_grad():  # away from the kinks of relu and l1
-        layers[-1].weight.copy_(torch.randn(1, 2, generator=generator, dtype=torch.float64))
-        for layer in layers:
-            layer.bias.add_(0.3 * torch.randn(layer.bias.shape, generator=generator, dtype=torch.float64))
-    network = torch.nn.Sequential(*layers)
-    index = LossIndex.learnt(targets, error, regularisation, 0.07)
-    index(network(x), targets, layers).loss.backward()
-    step = 1e-6
-    for parameter in network.parameters():
-        flat, gradient = parameter.data.view(-1), parameter.grad.view(-1)
-        for k in range(len(flat)):
-            middle = float(flat[k])
-            values = []
-            for move in (step, -step):
-                flat[k] = middle + move
-                values.append(index(network(x), targets, layers).loss.item())
-            flat[k] = middle
-            assert float(gradient[k]) == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-5, abs=1e-7)
+def test_minkowski_and_three_classes_worked_by_hand():
+    """Gaps 1 and 4: (1 + 8) / 2. Logits 0, log 2, log 5 of a case of the last class: log 8/5."""
+    got = LossIndex("minkowski").error_term(tensor([[1.0], [4.0]]), tensor([[0.0], [0.0]]))
+    assert float(got) == pytest.approx(4.5, rel=1e-12)
+    got = LossIndex("cross_entropy").error_term(tensor([[0.0, np.log(2), np.log(5)]]), tensor([[0.0, 0.0, 1.0]]))
+    assert float(got) == pytest.approx(np.log(8 / 5), rel=1e-12)
+    outputs, targets = tensor([[0.0, 1.0], [2.0, 2.0]]), tensor([[1.0, 1.0], [0.0, 5.0]])
+    # squares 1, 0, 4, 9; around the columns' means (1/2, 3) the targets vary by 1/4 + 4
+    index = LossIndex.learnt(targets, "normalized_squared", "none", 0.0)
+    assert float(index.error_term(outputs, targets)) == pytest.approx(14 / (0.5 + 8), rel=1e-12)
+
+
+def test_cox_worked_by_hand():
+    """Hazards 1, 2, 3, 4; events at 1 (the first) and twice at 2 (second and third), the fourth censored at 3."""
+    scores = tensor(np.log([[1.0], [2.0], [3.0], [4.0]]))
+    targets = tensor([[1.0, 1.0], [2.0, 1.0], [2.0, 1.0], [3.0, 0.0]])
+    # Efron: the two at 2 meet 9 and 9 - 5 / 2
+    expected = -(np.log(1 / 10) + np.log(2 / 9) + np.log(3 / 6.5)) / 3
+    assert float(LossIndex("cox").error_term(scores, targets)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_selection_error_of_times_worked_by_hand():
+    """Training: events at 1 and 3, hazards 1 and 1. Selection: an event at 2 with hazard 2, which meets itself and the later one."""
+    training, selection = tensor([[1.0, 1.0], [3.0, 1.0]]), tensor([[2.0, 1.0]])
+    term = LossIndex("cox").bound_selection(training, selection)
+    got = float(term(tensor([[0.0], [0.0]]), tensor([[np.log(2)]])))
+    together = -(np.log(1 / 4) + np.log(2 / 3) + np.log(1 / 1))
+    assert got == pytest.approx(together + np.log(1 / 2), rel=1e-12)
+    censored = LossIndex("cox").bound_selection(training, tensor([[2.0, 0.0]]))
+    assert float(censored(tensor([[0.0], [0.0]]), tensor([[0.0]]))) == pytest.approx(np.log(3) - np.log(2), rel=1e-12)
+
+
+def test_the_two_writings_of_coxs_loss_agree():
+    """With the gradient written out (many networks), and by torch's recording (image networks)."""
+    rng = np.random.default_rng(4)
+    targets = tensor(np.column_stack([rng.integers(0, 6, 30), rng.random(30) < 0.6]))
+    scores = tensor(rng.normal(size=(30, 1))).requires_grad_(True)
+    value, gradient = partial_likelihood(targets)(scores.detach(), True)
+    other = cox_loss(scores[:, 0], targets[:, 0], targets[:, 1])
+    other.backward()
+    assert float(value) == pytest.approx(float(other.detach()), rel=1e-12)
+    torch.testing.assert_close(gradient, scores.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_shares_add_up_to_one():
+    x = tensor([[0.5, 1.5, -1.0], [-1.0, -2.0, 0.0]])
+    np.testing.assert_allclose(ProbabilisticLayer("share")(x), [[1 / 3, 2 / 3, 0], [1 / 3, 1 / 3, 1 / 3]])

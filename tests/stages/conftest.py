@@ -58,6 +58,7 @@ def workflow(**changes: Any) -> dict[str, Any]:
         "selection": {"max_features": 2},
         "models": {"ann": {"kind": "ann", "inputs": "selected", "members": 1}, "volume": {"kind": "logistic", "inputs": "volume"}},
         "comparison": {"primary": ["ann", "volume"]},
+        "references": False,
     }  # fmt: skip
     return {**base, **changes}
 

@@ -16,7 +16,7 @@ from radpipe.models.ann.head import Head
 from radpipe.models.ann.loss import LossIndex
 from radpipe.models.ann.order import OrderChoice, select_order
 from radpipe.models.calibrate import AnyCalibration, NumberCalibration, SurvivalCalibration, calibrate_for, calibration_from_json
-from radpipe.models.config import AnnParams
+from radpipe.models.config import AnnParams, logarithms
 from radpipe.models.encode import Encoder
 from radpipe.models.model import Examples, check_parts
 from radpipe.models.threads import one_thread
@@ -84,7 +84,7 @@ def fit(train: Examples, selection: Examples, params: AnnParams, *, seed: int) -
     CohortError, SchemaError where it cannot; ConfigError where the settings are not for such an outcome.
     """
     saw = check_parts(train, selection, kinds=KINDS, many=True)
-    encoder = Encoder.learn(train, logarithm=params.inputs == "volume")
+    encoder = Encoder.learn(train, logarithm=logarithms(params))
     head = Head.learnt(train, train.n_classes, params)
     with one_thread():
         inside, inside_selection = encoder.apply(train), encoder.apply(selection)

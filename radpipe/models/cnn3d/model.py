@@ -65,7 +65,9 @@ class FittedCnn:
             return embedding(self.networks[0], head, images, device_of(self.params.device))
 
     def facts(self) -> dict[str, Any]:
-        facts = {name: value for name, value in self.summary.items() if name not in ("transfer", "candidates", "chosen")}
+        facts = {
+            name: value for name, value in self.summary.items() if name not in ("transfer", "candidates", "chosen", "networks")
+        }
         return {**facts, **self.calibration.facts()}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -90,9 +92,7 @@ class FittedCnn:
         return ensemble(self.networks, _images(examples, self.shape), self.params.device, self.n_outputs)
 
 
-def fit(
-    train: Examples, selection: Examples, params: Cnn3dParams, *, seed: int, weights: Weights | None = None
-) -> FittedCnn:
+def fit(train: Examples, selection: Examples, params: Cnn3dParams, *, seed: int, weights: Weights | None = None) -> FittedCnn:
     """Tune on the selection part where candidates are given, then fit on the training part, stop and recalibrate on the selection part.
 
     One CPU thread: same seed, same bytes. weights : of ``params.weights``, read by the caller.
@@ -135,6 +135,7 @@ def fit(
     summary["transfer"] = transfers[-len(members) :] if weights is not None else []
     summary["candidates"] = [{"change": dict(c), "selection_error": e} for c, e in zip(params.candidates, tried, strict=True)]
     summary["chosen"] = chosen
+    summary["networks"] = len(tried) + len(members)
     return FittedCnn(settled, shape, train.kind, n_outputs, networks, calibration, saw, summary, history)
 
 

@@ -23,7 +23,7 @@ from radpipe.typing import FloatArray
 CHUNK = 8
 # The most training images that batch normalisation's statistics are taken from after an epoch: what they are means over
 # hundreds of thousands of voxels, which more images would not move.
-SETTLE = 64
+SETTLE = 32
 
 
 class ImageNetwork(nn.Module):
@@ -37,18 +37,24 @@ class ImageNetwork(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, scaling: ScalingLayer, network: nn.Module, offset: Tensor, kind: str = "classes", targets: ScalingLayer | None = None
+        self,
+        scaling: ScalingLayer,
+        network: nn.Module,
+        offset: Tensor,
+        kind: str = "classes",
+        targets: ScalingLayer | None = None,
     ) -> None:
         super().__init__()
         self.scaling = scaling
-        self.network = network
+        # Channels last in memory: convolutions of a few maps run up to a third faster on a CPU, and on a GPU no slower.
+        self.network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.register_buffer("offset", offset)
         self.probabilistic = ProbabilisticLayer("softmax") if kind == "classes" else None
         self.unscaling = UnscalingLayer(targets) if targets is not None else None
 
     def outputs(self, scaled: Tensor) -> Tensor:
         """(n, k) logits, scaled numbers or scores; what the error is of."""
-        outputs: Tensor = self.network(scaled) + self.offset
+        outputs: Tensor = self.network(scaled.contiguous(memory_format=torch.channels_last_3d)) + self.offset
         return outputs
 
     def told(self, outputs: Tensor) -> Tensor:
@@ -95,7 +101,14 @@ def at(device: torch.device) -> Iterator[None]:
 
 
 def train_member(
-    model: ImageNetwork, images: Tensor, target: Target, selection: Tensor, target_selection: Target, params: Cnn3dParams, *, seed: int
+    model: ImageNetwork,
+    images: Tensor,
+    target: Target,
+    selection: Tensor,
+    target_selection: Target,
+    params: Cnn3dParams,
+    *,
+    seed: int,
 ) -> Member:
     """Train in place. images, selection : (n, c, z, y, x) float32, raw. Parameters that ask for no gradient stay as they are.
 
@@ -104,43 +117,61 @@ def train_member(
     device = device_of(params.device)
     model.to(device)
     with at(device):
-        member = _trained(
-            model, images.to(device), target.to(device), selection.to(device), target_selection.to(device), params, seed
-        )
+        here = (images.to(device), target.to(device), selection.to(device), target_selection.to(device))
+        member = _trained(Training(model, *here, params, seed), params)
     model.to("cpu")
     return member
 
 
-def _trained(
-    model: ImageNetwork, images: Tensor, target: Target, selection: Tensor, target_selection: Target, params: Cnn3dParams, seed: int
-) -> Member:
-    scaled, scaled_selection = model.scaling(images), model.scaling(selection)
-    is_mask = torch.stack([((images[:, k] == 0) | (images[:, k] == 1)).all() for k in range(images.shape[1])]).cpu()
-    generator = torch.Generator().manual_seed(seed % 2**63)
-    deal = np.random.default_rng(seed)
-    learning = [parameter for parameter in model.network.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(learning, lr=params.learning_rate, weight_decay=params.weight_decay)
-    steps = params.epochs * len(target.to(torch.device("cpu")).batches(params.batch, np.random.default_rng(0)))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=params.learning_rate, total_steps=steps, pct_start=0.2)
-    settled = torch.linspace(0, len(target) - 1, min(SETTLE, len(target))).round().long()
+class Training:
+    """The training of one network, epoch by epoch. Arguments as of :func:`train_member`, all on the device already."""
+
+    def __init__(
+        self, model: ImageNetwork, images: Tensor, target: Target, selection: Tensor, target_selection: Target, params: Cnn3dParams, seed: int
+    ) -> None:  # fmt: skip
+        self.model, self.target, self.target_selection, self.params = model, target, target_selection, params
+        self.scaled, self.scaled_selection = model.scaling(images), model.scaling(selection)
+        self.is_mask = torch.stack([((images[:, k] == 0) | (images[:, k] == 1)).all() for k in range(images.shape[1])]).cpu()
+        self.generator = torch.Generator().manual_seed(seed % 2**63)
+        self.deal = np.random.default_rng(seed)
+        self.dealt = target.to(torch.device("cpu"))
+        learning = [parameter for parameter in model.network.parameters() if parameter.requires_grad]
+        # One pass over all parameters: a step of a small network is short, and a loop over its layers would be a tenth of it.
+        self.optimiser = torch.optim.AdamW(learning, lr=params.learning_rate, weight_decay=params.weight_decay, fused=True)
+        steps = params.epochs * len(self.dealt.batches(params.batch, np.random.default_rng(0)))
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, max_lr=params.learning_rate, total_steps=steps, pct_start=0.2
+        )
+        self.settled = torch.linspace(0, len(target) - 1, min(SETTLE, len(target))).round().long()
+
+    def epoch(self) -> tuple[float, float]:
+        """Every training image once, in new views -> error over these views, and the selection error after them."""
+        model, total = self.model, 0.0
+        _start_learning(model)
+        for rows in self.dealt.batches(self.params.batch, self.deal):
+            views = augment(self.scaled[rows], self.is_mask, self.params.augmentation, self.generator)
+            self.optimiser.zero_grad()
+            loss = self.target.take(rows).error(model.outputs(views))
+            loss.backward()
+            self.optimiser.step()
+            self.schedule.step()
+            total += float(loss.detach()) * len(rows)
+        _settle(model, self.scaled[self.settled])
+        trained = _outputs(model, self.scaled) if self.target.event is not None else None
+        own = _outputs(model, self.scaled_selection)
+        return total / len(self.target), float(selection_error(self.target_selection, own, self.target, trained))
+
+    def error(self) -> float:
+        """Of the training part, without augmentation or dropout."""
+        return float(self.target.error(_outputs(self.model, self.scaled)))
+
+
+def _trained(training: Training, params: Cnn3dParams) -> Member:
+    model = training.model
     history: list[dict[str, Any]] = []
     best = BestSoFar(params.minimum_epochs, params.patience)
-    dealt = target.to(torch.device("cpu"))
     for epoch in range(1, params.epochs + 1):
-        _start_learning(model)
-        total = 0.0
-        for rows in dealt.batches(params.batch, deal):
-            views = augment(scaled[rows], is_mask, params.augmentation, generator)
-            optimiser.zero_grad()
-            loss = target.take(rows).error(model.outputs(views))
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach()) * len(rows)
-        _settle(model, scaled[settled])
-        error = total / len(target)
-        trained = _outputs(model, scaled) if target.event is not None else None
-        chosen_by = float(selection_error(target_selection, _outputs(model, scaled_selection), target, trained))
+        error, chosen_by = training.epoch()
         if not np.isfinite([error, chosen_by]).all():
             raise RunError(
                 f"training of the {params.network} diverged in epoch {epoch} (the error is not a number).",
@@ -151,8 +182,7 @@ def _trained(
         if best.stop:
             break
     model.load_state_dict(best.kept)
-    kept = {**history[best.step - 1], "error": float(target.error(_outputs(model, scaled)))}
-    return Member(model, history, history[-1]["epoch"], kept)
+    return Member(model, history, history[-1]["epoch"], {**history[best.step - 1], "error": training.error()})
 
 
 def _norms(model: ImageNetwork) -> list[nn.modules.batchnorm._BatchNorm]:
@@ -185,7 +215,7 @@ def _settle(model: ImageNetwork, scaled: Tensor) -> None:
         layer.momentum = None  # the plain average over the chunks
     with torch.no_grad():
         for part in scaled.tensor_split(-(-len(scaled) // CHUNK)):
-            model.network(part)
+            model.outputs(part)
 
 
 def _outputs(model: ImageNetwork, scaled: Tensor) -> Tensor:
