@@ -27,13 +27,13 @@ from radpipe.errors import RadpipeError, RunError
 from radpipe.io.files import cannot_write, write_bytes
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.store import Store
-from radpipe.stages import cohort, compare, evaluate, extract, habitats, patients, preprocess, report, segment, select, train
+from radpipe.stages import cohort, compare, controls, evaluate, extract, habitats, patients, preprocess, report, segment, select, train
 from radpipe.stages._parallel import Pool
 from radpipe.stages._progress import Progress
 from radpipe.stages.context import Context, StageResult
 
 STAGES: tuple[ModuleType, ...] = (
-    cohort, preprocess, segment, extract, habitats, patients, select, train, evaluate, compare, report,
+    cohort, preprocess, segment, extract, habitats, patients, select, train, evaluate, compare, controls, report,
 )  # fmt: skip
 LOG = logging.getLogger("radpipe.pipeline")
 
