@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from radpipe.cohort.config import CohortSettings, SplitSettings
-from radpipe.comparison.config import ComparisonSettings
+from radpipe.comparison.config import ComparisonSettings, ControlSettings
 from radpipe.core.registry import nearest
 from radpipe.core.settings import Settings
 from radpipe.errors import ConfigError
@@ -120,6 +120,9 @@ class Workflow(Settings):
     )
     evaluation: EvaluationSettings = EvaluationSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    controls: ControlSettings | None = Field(
+        None, description="negative controls beside the result; null for none, {} for the defaults; `radpipe run --controls` asks too"
+    )
     report: ReportSettings = ReportSettings()
     compute: ComputeSettings = ComputeSettings()
 
@@ -181,6 +184,10 @@ class Workflow(Settings):
                 raise ValueError(f"models.{name}: {problem}")
         self._check_budget()
         self._check_fusion()
+        if self.controls is not None and self.controls.model is not None and self.controls.model not in self.models:
+            raise ValueError(
+                f"controls.model names {self.controls.model!r}, which is not among models ({', '.join(self.models)})"
+            )
         self._check_maps()
         self._check_patients()
         self._check_robustness()
@@ -349,6 +356,10 @@ class Workflow(Settings):
         """The kinds of feature columns that a model eats."""
         wanted: tuple[Source, ...] = getattr(model, "sources", ALL_SOURCES)
         return tuple(source for source in wanted if source in self.sources)
+
+    def with_controls(self) -> Workflow:
+        """The same, with the default negative controls."""
+        return self.model_copy(update={"controls": ControlSettings()})
 
     def resolve(self, path: str) -> Path:
         """A path of the workflow file, made absolute."""

@@ -22,6 +22,7 @@ from types import ModuleType
 
 import yaml
 
+from radpipe.comparison.question import question, question_key
 from radpipe.config import Workflow
 from radpipe.core.plain_words import one_line, plain_traceback
 from radpipe.errors import RadpipeError, RunError
@@ -31,6 +32,7 @@ from radpipe.io.store import Store
 from radpipe.stages import (
     cohort,
     compare,
+    controls,
     embed,
     evaluate,
     extract,
@@ -47,7 +49,7 @@ from radpipe.stages._progress import Progress
 from radpipe.stages.context import Context, StageResult
 
 STAGES: tuple[ModuleType, ...] = (
-    cohort, preprocess, segment, extract, habitats, patients, embed, select, train, evaluate, compare, report,
+    cohort, preprocess, segment, extract, habitats, patients, embed, select, train, evaluate, compare, controls, report,
 )  # fmt: skip
 LOG = logging.getLogger("radpipe.pipeline")
 
@@ -135,6 +137,7 @@ def open_run(
         if not folder.config.is_file() or folder.config.read_text(encoding="utf-8") != settings:
             folder.report.unlink(missing_ok=True)  # it was made with other settings
             write_bytes(folder.config, settings.encode("utf-8"))
+        folder.record_question(question_key(workflow.comparison), question(workflow.comparison))
         compute = workflow.compute
         pool = Pool(
             workers or compute.count, scheduler=scheduler or compute.scheduler, memory_mb=compute.case_memory_mb,

@@ -35,13 +35,18 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("workflow", type=click.Path(dir_okay=False, path_type=Path))
 @_options
 @click.option("--dry-run", is_flag=True, help="Say what would run and what it will take; run nothing.")
-def run(workflow: Path, out: Path | None, workers: int | None, scheduler: str | None, quiet: bool, dry_run: bool) -> int:
+@click.option("--controls", is_flag=True, help="Run it again on permuted outcomes, shuffled voxels, random regions and noise.")
+def run(
+    workflow: Path, out: Path | None, workers: int | None, scheduler: str | None, quiet: bool, dry_run: bool, controls: bool
+) -> int:  # fmt: skip
     """Run WORKFLOW (a YAML file) from scans and outcomes to OUT/report.html.
 
     Run the same command again after an interruption: it carries on. What is done is found by its content, so an
     edited mask or setting recomputes just what depends on it.
     """
     loaded = load_workflow(workflow)
+    if controls and loaded.controls is None:
+        loaded = loaded.with_controls()
     out = out or Path("runs") / loaded.name
     if dry_run:
         from radpipe.stages.forecast import forecast

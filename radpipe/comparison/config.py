@@ -9,6 +9,19 @@ from pydantic import Field, model_validator
 from radpipe.core.settings import Settings
 
 
+class ControlSettings(Settings):
+    """Negative controls: the whole chain again on data in which nothing can be foretold (``radpipe run --controls``)."""
+
+    permutations: int = Field(100, ge=20, le=10_000)
+    """Runs with outcomes dealt anew; fewer than 100 leave the mean too unsure to flag anything but a gross leak."""
+    model: str | None = None
+    """Model of the permuted runs; by default the primary pair's that eats features, or the first that does."""
+    noise_columns: int = Field(1000, ge=0, le=100_000)
+    """Columns of noise added to the features; 0 leaves this control out."""
+    networks: bool = True
+    """Whether image networks too are trained on shuffled voxels and on random regions."""
+
+
 class ComparisonSettings(Settings):
     """What was asked before any outcome was read, and by which rule it is answered."""
 

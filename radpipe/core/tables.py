@@ -31,6 +31,7 @@ STAGES = (
     "train",
     "evaluate",
     "compare",
+    "controls",
     "report",
 )
 
@@ -636,6 +637,27 @@ FEATURE_CLUSTERS = Schema(
     ),
     ("place",),
 )
+CONTROLS = Schema(
+    "controls",
+    "What the same work finds where nothing can be foretold.",
+    (
+        Column(
+            "control", "string", "what was destroyed", allowed=("permuted_outcomes", "shuffled_voxels", "random_region", "noise_columns")
+        ),
+        Column("model", "string", "name of the model in the workflow"),
+        Column("metric", "string", "auc, macro_auc, harrell_c or spearman"),
+        Column("value", "float64", "of the control: mean over folds, or over permuted runs", nullable=True),
+        Column("ci_low", "float64", "lower end of its interval; of permuted outcomes, Monte-Carlo of the mean", nullable=True),
+        Column("ci_high", "float64", "upper end", nullable=True),
+        Column("spread", "float64", "standard deviation over permuted runs", nullable=True),
+        Column("n", "int64", "folds, or permuted runs, behind the value"),
+        Column("observed", "float64", "the metric with nothing destroyed", nullable=True),
+        Column("p_value", "float64", "share of permuted runs at least as good as the observed, (k + 1) / (n + 1)", nullable=True),
+        Column("flagged", "bool", "whether the mean of permuted outcomes differs from what chance gives"),
+        Column("method", "string", "how the numbers were made, in words"),
+    ),
+    ("control", "model"),
+)
 FAILURES = Schema(
     "failures",
     "What failed, why and how to run it again.",
@@ -657,7 +679,7 @@ SCHEMAS = {
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
         MASK_AGREEMENT, EMBEDDING, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
         COMPARISON, FAILURES,
-        CONFORMAL, CONFORMAL_SETS, DECISION_CURVES, RISK_GROUPS, SUBGROUPS, ASSOCIATIONS, TERTILES, FEATURE_CLUSTERS,
+        CONFORMAL, CONFORMAL_SETS, DECISION_CURVES, RISK_GROUPS, SUBGROUPS, ASSOCIATIONS, TERTILES, FEATURE_CLUSTERS, CONTROLS,
     )
 }  # fmt: skip
 

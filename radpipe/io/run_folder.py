@@ -3,6 +3,7 @@
 run.json                which workflow the folder belongs to        run.lock    held while a run is at work
 config.yaml             the settings with every default             records.json  what the one-piece stages were made from
 refit/                  tables of `radpipe predict`                 origin.json  where the settings' paths start, and the code's version
+question.json           what it was asked, and whether before the outcomes were read
 <table>.parquet, .csv   the tables (radpipe.core.tables)            report.html
 masks/ probabilities/   predicted outlines, one file a case         models/<name>/repeat0_fold1/
 logs/run.log            what was printed and every traceback        timings.csv   seconds and memory; in no table
@@ -49,6 +50,7 @@ class RunFolder:
         self.timings = self.path / "timings.csv"
         self.store = self.path / "store"
         self._marker = self.path / "run.json"
+        self._questions = self.path / "question.json"
         self._lock = self.path / "run.lock"
 
     # whose folder it is
@@ -124,6 +126,26 @@ class RunFolder:
                 hint="Choose a new or empty folder for --out.",
                 path=self.path,
             )
+
+    def record_question(self, key: str, question: Mapping[str, Any]) -> None:
+        """Write down what the run is asked, before a stage runs, unless it was asked that the last time too."""
+        history = self.questions()
+        if history and history[-1]["sha256"] == key:
+            return
+        entry = {"sha256": key, "question": dict(question), "after_outcomes": self.table("cohort").is_file()}
+        with atomic_write(self._questions) as temporary:
+            temporary.write_text(json.dumps([*history, entry], indent=1) + "\n", encoding="utf-8")
+
+    def questions(self) -> list[dict[str, Any]]:
+        """Every question the folder was given, oldest first: sha256, question, after_outcomes. RunError where it cannot be read."""
+        try:
+            found = json.loads(self._questions.read_text(encoding="utf-8"))
+            return [{name: entry[name] for name in ("sha256", "question", "after_outcomes")} for entry in found]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError) as error:
+            hint = "Choose another --out: without it nobody can say what was asked before the outcomes were read."
+            raise RunError("this file does not say what the run was asked.", hint=hint, path=self._questions) from error
 
     def sweep(self) -> None:
         """Remove the temporary files of a run that was killed while it wrote; call it while holding the lock."""

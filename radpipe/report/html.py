@@ -37,14 +37,25 @@ def render(summary: dict[str, Any]) -> str:
         sentence=words.sentence,
     )
     environment.globals.update(
-        interval=words.interval, verdict_words=_verdict, strip=_strip, percent_of=_percent, breakable=_breakable
+        interval=words.interval,
+        verdict_words=verdict_words,
+        strip=_strip,
+        percent_of=_percent,
+        breakable=_breakable,
+        style=page_style(),
     )
     template = files("radpipe.report").joinpath("templates/report.html.jinja").read_text(encoding="utf-8")
     drawn = {**figures.draw_all(summary), "maps": map_figures.draw_maps(summary["maps"])}
     return environment.from_string(template).render(s=summary, figures=drawn)
 
 
-def _verdict(row: dict[str, Any]) -> str:
+def page_style() -> Markup:
+    """The look that the pages of a run and of a comparison share."""
+    return Markup("\n" + files("radpipe.report").joinpath("templates/page.css").read_text(encoding="utf-8"))  # our own file
+
+
+def verdict_words(row: dict[str, Any]) -> str:
+    """What may be said of a row of the comparison table, with the models' names."""
     a, b = words.label(str(row.get("model_a", ""))), words.label(str(row.get("model_b", "")))
     return VERDICTS[row["verdict"]].format(a=a, b=b)
 

@@ -50,6 +50,7 @@ class ReportInputs:
     stability : sources -> value, ci_low, ci_high of the selection's stability among these candidates (Nogueira 2018).
     budget : model -> (fits, CPU seconds of all of them).
     command : runs this workflow again.
+    question : of :func:`radpipe.comparison.question.standing`: sha256, prior, changes, first. Empty where nobody wrote it down.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ReportInputs:
     licence: str = ""
     citations: tuple[str, ...] = ()
     command: str = ""
+    question: Mapping[str, Any] = field(default_factory=dict)
 
     def table(self, name: str) -> pd.DataFrame:
         """The table; empty (without columns) where it was not made."""

@@ -55,9 +55,9 @@ def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
                 "threshold": finite(own["threshold"].median()) if len(own) else None,
                 "fits": len(own),
                 "cpu_s": finite(spent[1]) if spent else None,
-                "roc": _roc(scores) if scores else None,
+                "roc": roc_of(scores) if scores else None,
                 "calibration": _calibration(scores, inputs) if scores else None,
-                "scores": _scores(scores) if scores else None,
+                "scores": scores_by_case(scores) if scores else None,
             }
         )
     return found
@@ -97,7 +97,7 @@ def _range(fits: pd.DataFrame, column: str) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _roc(scores: ModelScores) -> dict[str, Any] | None:
+def roc_of(scores: ModelScores) -> dict[str, Any] | None:
     """Curves averaged over the folds of each repeat, then over repeats. A fold with one class has no curve."""
     by_repeat: dict[int, list[np.ndarray]] = {}
     for (repeat, _), part in sorted(scores.by_fold.items()):
@@ -139,7 +139,7 @@ def _calibration(scores: ModelScores, inputs: ReportInputs) -> list[dict[str, An
     ]  # fmt: skip
 
 
-def _scores(scores: ModelScores) -> list[dict[str, Any]]:
+def scores_by_case(scores: ModelScores) -> list[dict[str, Any]]:
     cases, y, p = mean_scores(scores)
     rows = [
         {"case_id": case, "y": int(event), "p": float(own[0]), "low": float(own[1]), "high": float(own[2])}

@@ -50,6 +50,7 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "confidence": words.percent(float(inputs.settings.get("evaluation", {}).get("confidence", 0.95))),
         "verdict": words.verdict(primary, design),
         "primary": primary,
+        "question_standing": _standing(inputs, primary),
         "models": models,
         "baseline": _baseline(models),
         "undefined": _undefined(models),
@@ -99,6 +100,26 @@ def _question(inputs: ReportInputs, models: list[dict[str, Any]], outcome: str) 
         which = f"Which predicts {outcome} better: {a['what']} ({a['label']}), or {b['what']} ({b['label']})?"
         return f"{which} And do images add anything beyond what is known without them?"
     return f"How well do these models predict {outcome}, and do images add anything beyond what is known without them?"
+
+
+def _standing(inputs: ReportInputs, primary: dict[str, Any] | None) -> dict[str, Any]:
+    """Whether the primary comparison was named before the outcomes were read, in words, with the hash of the question."""
+    found = inputs.question
+    if primary is None:
+        tag, note = "Exploratory", ""
+    elif not found:
+        tag, note = "Primary comparison, named in the workflow", ""
+    elif found["prior"]:
+        tag, note = "Primary comparison, named before outcomes were read", ""
+    else:
+        tag = "Exploratory: the question was changed after the outcomes had been read"
+        note = "The pair, metric and margin of this page were set when the outcomes of these patients were known to this run. "
+        note += "Whatever it finds can suggest a question for the next study, not answer one."
+        if found.get("first"):
+            first = found["first"]
+            pair = words.joined([words.label(name) for name in first.get("primary") or ()], "against") or "no pair"
+            note += f" First asked was: {pair}, {words.METRIC_NAMES.get(first['metric'], first['metric'])}, margin {first['margin']:g}."
+    return {"tag": tag, "note": note, "sha256": str(found.get("sha256", "")), "changes": int(found.get("changes", 0))}
 
 
 def _habitats(inputs: ReportInputs) -> dict[str, Any] | None:

@@ -99,6 +99,18 @@ def percent(level: float) -> str:
     return f"{100 * level:g} %"
 
 
+def duration(seconds: float) -> str:
+    """'45 s', '12 minutes', '3.4 hours'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def megabytes(size: float) -> str:
+    """'30 MB', '2.4 GB'."""
+    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.1f} GB"
+
+
 def label(model: str) -> str:
     """How a model of the workflow is written in the page."""
     return LABELS.get(model, model)
@@ -172,7 +184,9 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         )
         reach = (high - low) / 2
         if reach >= 1:
-            sentences.append(f"With {of_patients} and this many repeats, no difference whatever could have been called.")
+            sentences.append(
+                f"With {of_patients}{' and this many repeats' if repeats else ''}, no difference whatever could have been called."
+            )
         else:
             sentences.append(
                 f"With {of_patients}, only a difference of more than about {number(reach)} {metric} would have been called. "
@@ -186,7 +200,14 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
     return {"kind": kind, "headline": headline, "sentences": sentences}
 
 
+def verdict_kind(row: Mapping[str, Any] | None) -> str:
+    """Of the primary row: a_better, b_better, equivalent or not_resolved; none where no pair is primary."""
+    return "none" if row is None else str(row["verdict"]) if row["p_value"] is not None else "not_resolved"
+
+
 def _design(design: Mapping[str, Any]) -> str:
+    if not design["repeats"]:
+        return "patients that were held out"
     return f"{plural(design['repeats'], 'repeat')} of {design['folds']}-fold cross-validation"
 
 

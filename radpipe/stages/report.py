@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 import radpipe
+from radpipe.comparison import question
 from radpipe.config import BUILTIN, Workflow
 from radpipe.core import tables
 from radpipe.core.grid import grid_differences
@@ -42,7 +43,9 @@ def run(context: Context) -> StageResult:
     """Draw the page anew unless nothing it is made from has changed."""
     found = {name: context.folder.table(name) for name in tables.SCHEMAS if context.folder.table(name).is_file()}
     workflow = context.workflow
+    asked = question.standing(context.folder.questions(), question.question_key(workflow.comparison))
     key = content_key(
+        asked=asked,
         tables={name: sha256_file(path) for name, path in found.items()}, settings=workflow.model_dump(mode="json"),
         engine=engine_version("report", "evaluation", "comparison", "selection"), versions=_versions(),
     )  # fmt: skip
@@ -64,6 +67,7 @@ def run(context: Context) -> StageResult:
         map_facts=_map_facts(workflow),
         stability=_stability(loaded.get("selection_stability")),
         budget=_budget(context),
+        question=asked,
         command=f"radpipe run {context.invocation[0]} --out {context.invocation[1]}",
         **_source(workflow.cohort.manifest),
     )

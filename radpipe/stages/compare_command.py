@@ -1,0 +1,158 @@
+"""The door of ``radpipe compare``: sources in, verdict, table and page out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from radpipe.comparison.compare import compare_models
+from radpipe.comparison.config import ComparisonSettings
+from radpipe.comparison.question import question_key, standing
+from radpipe.core import tables
+from radpipe.core.registry import nearest
+from radpipe.errors import ConfigError
+from radpipe.io.files import write_bytes
+from radpipe.io.tables import write_table
+from radpipe.report import words
+from radpipe.stages.compare_sources import Source, Together, put_together, read_source
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What ``radpipe compare`` found. planned : the run was asked just this before its outcomes were read."""
+
+    together: Together
+    settings: ComparisonSettings
+    planned: bool
+    rows: pd.DataFrame
+    headline: str
+    sentences: tuple[str, ...]
+    design: dict[str, Any]
+
+    @property
+    def question_sha256(self) -> str:
+        """Of pair, metric, margin and alpha."""
+        return question_key(self.settings)
+
+    def as_text(self) -> str:
+        """The table for a terminal."""
+        lines = [f"{'a - b':<34}{'test':<14}{'difference':>11}  {'interval':<18}{'p':>8}{'p (TOST)':>10}  verdict"]
+        for row in self.rows.to_dict("records"):
+            pair = f"{row['model_a']} - {row['model_b']}" + (" *" if row["primary"] else "")
+            ends = words.interval(words.finite(row["ci_low"]), words.finite(row["ci_high"]), sign=True)
+            lines.append(
+                f"{pair:<34}{row['test']:<14}{words.number(words.finite(row['effect']), 3, sign=True):>11}  {ends:<18}"
+                f"{words.p_value(words.finite(row['p_adjusted'])):>8}{words.p_value(words.finite(row['p_equivalence'])):>10}  "
+                f"{row['verdict'].replace('_', ' ')}"
+            )
+        if self.rows["primary"].any():
+            lines.append("* the primary pair; p of the others is Holm-adjusted")
+        return "\n".join(lines)
+
+
+def compare_sources(texts: Sequence[str], *, primary: tuple[str, ...] | None = None, **changes: Any) -> Compared:
+    """texts : as :func:`radpipe.stages.compare_sources.read_source` takes them. changes : metric, margin, alpha.
+
+    ConfigError, CohortError where the sides cannot be compared or the question makes no sense.
+    """
+    sources = _read(texts)
+    together = put_together(sources)
+    models = list(together.models)
+    if len(models) < 2:
+        raise ConfigError(f"there is one model, {models[0]!r}: nothing to compare it with.", hint="Give a second run or table.")
+    planned = dict(sources[0].plan or {}) if len(sources) == 1 else {}
+    asked = {
+        "primary": primary or planned.get("primary"),
+        **{name: planned[name] for name in ("metric", "margin", "alpha") if name in planned},
+    }
+    asked |= changes
+    if asked["primary"] is None and len(models) == 2:
+        asked["primary"] = tuple(models)
+    if asked["primary"] is not None:
+        _check_pair(tuple(asked["primary"]), models)
+    try:
+        settings = ComparisonSettings.model_validate(asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"--{name}: {first['msg']}.", hint="See `radpipe compare --help`.") from error
+    own = bool(planned) and standing(sources[0].questions, question_key(settings))["prior"]
+    if together.splits is None:
+        from radpipe.comparison.held_out import compare_held_out
+
+        rows = compare_held_out(together.predictions, settings, patients=together.patients)
+    else:
+        rows = compare_models(together.predictions, together.splits, settings)
+    design = _design(together, settings)
+    said = words.verdict(_primary(rows), design)
+    return Compared(together, settings, own, rows, said["headline"], tuple(said["sentences"]), design)
+
+
+def _read(texts: Sequence[str]) -> list[Source]:
+    """Runs first, so that tables without outcomes can take theirs."""
+    runs = {text: read_source(text) for text in texts if Path(text.partition(":")[0]).is_dir()}
+    outcomes: dict[str, int] = {}
+    for source in runs.values():
+        outcomes |= dict(zip(source.predictions["case_id"], source.predictions["y_true"].astype(int), strict=True))
+    return [runs[text] if text in runs else read_source(text, outcomes=outcomes or None) for text in texts]
+
+
+def _check_pair(pair: tuple[str, ...], models: list[str]) -> None:
+    if len(pair) != 2:
+        raise ConfigError(f"--primary names {len(pair)} models, and a pair has two.", hint="Write --primary A,B.")
+    for name in pair:
+        if name not in models:
+            raise ConfigError(
+                f"--primary names {name!r}, which is not among the models.{nearest(name, models)} There are {', '.join(models)}.",
+                hint="Name two of them.",
+            )
+
+
+def _primary(rows: pd.DataFrame) -> dict[str, Any] | None:
+    found = rows[rows["primary"]]
+    if not len(found):
+        return None
+    return {str(k): (words.finite(v) if isinstance(v, float) else v) for k, v in found.iloc[0].to_dict().items()}
+
+
+def _design(together: Together, settings: ComparisonSettings) -> dict[str, Any]:
+    tested = together.predictions[together.predictions["role"] == "test"].drop_duplicates("case_id")
+    splits = together.splits
+    return {
+        "repeats": 0 if splits is None else int(splits["repeat"].nunique()),
+        "folds": 0 if splits is None else int(splits["fold"].nunique()),
+        "n": len(tested),
+        "events": int(np.sum(tested["y_true"] == 1)),
+        "level": 1 - settings.alpha,
+    }
+
+
+def write_comparison(found: Compared, out: Path) -> Path:
+    """comparison.csv, comparison.parquet and compare.html in ``out``; the page's path."""
+    from radpipe.report.compare_page import render
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_table(found.rows, out / "comparison.parquet", tables.COMPARISON, csv=True)
+    page = out / "compare.html"
+    write_bytes(page, render(found.together.predictions, found.rows, _said(found)).encode("utf-8"))
+    return page
+
+
+def _said(found: Compared) -> dict[str, Any]:
+    return {
+        "headline": found.headline,
+        "sentences": list(found.sentences),
+        "design": found.design,
+        "planned": found.planned,
+        "question_sha256": found.question_sha256,
+        "settings": found.settings.model_dump(mode="json"),
+        "sources": [
+            {"name": s.path.name, "kind": s.kind, "models": s.models, "sha256": s.sha256} for s in found.together.sources
+        ],
+    }

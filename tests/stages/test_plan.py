@@ -1,0 +1,96 @@
+"""``radpipe plan``: published sample sizes, and what is said of small and large cohorts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from radpipe.config import load_workflow
+from radpipe.errors import RadpipeError
+from radpipe.report.plan_page import render
+from radpipe.stages.plan import Plan, plan_workflow
+
+CLINICAL = tuple(f"c{k}" for k in range(5))
+
+
+def plan_of(folder: Path, n: int, events: int, *, repeats: int = 10, cohort: dict[str, object] | None = None, **options: float) -> Plan:
+    """A cohort of so many patients with five clinical numbers and a table of ten features."""
+    rng = np.random.default_rng(n)
+    cases = [f"P{k:04d}" for k in range(n)]
+    manifest = pd.DataFrame({"case_id": cases, "patient_id": cases, "relapse": (np.arange(n) < events).astype(int)})
+    manifest["months"] = rng.exponential(25.0, n).round(2)
+    manifest = manifest.assign(**{name: rng.normal(size=n).round(3) for name in CLINICAL})
+    manifest.to_csv(folder / "manifest.csv", index=False)
+    pd.DataFrame({"case_id": cases, **{f"f{k}": rng.normal(size=n).round(3) for k in range(10)}}).to_csv(folder / "features.csv", index=False)
+    workflow = {
+        "radpipe_workflow": 1, "name": "planned",
+        "cohort": {"manifest": "manifest.csv", "outcome": "relapse", "clinical": list(CLINICAL), **(cohort or {})},
+        "splits": {"repeats": repeats, "folds": 5}, "segmentation": {"masks": "given"}, "features": {"table": "features.csv"},
+        "models": {"ann": {"kind": "ann"}},
+    }  # fmt: skip
+    (folder / "workflow.yaml").write_text(yaml.safe_dump(workflow))
+    return plan_workflow(load_workflow(folder / "workflow.yaml"), **{"auc": 0.75, "correlation": 0.5, **options})
+
+
+def test_a_small_cohort_is_told_what_it_cannot_answer(tmp_path: Path) -> None:
+    """359: Riley's criteria for 5 parameters, R2 0.2 and 37 % events (../shared/design/STATISTICS.md, from pmsampsize)."""
+    found = plan_of(tmp_path, 100, 37)
+    assert (found.patients, found.events, dict(found.counts)) == (100, 37, {"with the event": 37, "without": 63})
+    assert [(d.what, d.candidates) for d in found.demands] == [("clinical columns", 5), ("features before selection", 10)]
+    assert found.demands[0].patients == 359
+    assert found.reach is not None
+    assert "equivalent" not in found.reach.verdicts
+    text = found.as_text()
+    assert "ask for 359 patients" in text
+    assert "out of reach" in text
+    page = render({**vars(found), "reach": vars(found.reach), "demands": [vars(d) for d in found.demands]}, found.said())
+    assert "100 patients, 37 with the event" in page
+    assert page.count("<svg") == 2
+
+
+def test_equivalence_comes_into_reach_where_simulation_found_it(tmp_path: Path) -> None:
+    """At correlation 0.7, simulation called equal models equivalent in 0 % at n = 180 and in 92 % at n = 1,000."""
+    reachable = {n: plan_of(tmp_path, n, round(0.37 * n), correlation=0.7).reach for n in (180, 1000)}
+    assert [found is not None and "equivalent" in found.verdicts for found in reachable.values()] == [False, True]
+
+
+def test_what_is_said_grows_with_the_cohort(tmp_path: Path) -> None:
+    gaps = [plan_of(tmp_path, n, n // 3).reach for n in (60, 240, 960)]
+    assert all(found is not None for found in gaps)
+    assert [found.detectable_gap for found in gaps] == sorted((found.detectable_gap for found in gaps), reverse=True)  # type: ignore[union-attr]
+
+
+def test_the_chances_of_the_verdicts_are_chances(tmp_path: Path) -> None:
+    for n in (50, 2000):
+        chances = np.array(plan_of(tmp_path, n, n // 3).chances)
+        assert chances[:, 1:].min() >= 0
+        assert chances[:, 1:].sum(axis=1).max() <= 1 + 1e-12
+        assert (np.diff(chances[:, 1]) >= -1e-9).all()  # a larger gap is found more often
+        assert (np.diff(chances[:, 2]) <= 1e-9).all()  # and called equivalent less often
+
+
+def test_one_repeat_gives_no_verdict(tmp_path: Path) -> None:
+    found = plan_of(tmp_path, 100, 37, repeats=1)
+    assert found.reach is not None
+    assert found.reach.verdicts == ("not_resolved",)
+    assert "No gap of AUC whatever" in found.as_text()
+
+
+def test_other_kinds_of_outcome(tmp_path: Path) -> None:
+    times = {"outcome_kind": "time_to_event", "time": "months", "event": ["1"], "horizon": 24}
+    found = plan_of(tmp_path, 120, 50, cohort=times)
+    assert dict(found.counts) == {"with the event": 50, "censored": 70}
+    assert all(demand.patients is not None and demand.patients > 120 for demand in found.demands)
+    number = plan_of(tmp_path, 120, 50, cohort={"outcome": "months", "outcome_kind": "number"})
+    assert number.events is None
+    assert number.reach is None
+    assert all(demand.patients is not None for demand in number.demands)
+
+
+def test_an_outcome_of_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RadpipeError, match="outcome"):
+        plan_of(tmp_path, 40, 0)
