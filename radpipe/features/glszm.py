@@ -34,4 +34,11 @@ def matrix_of(levels: Levels, angles: IntArray) -> Cells:
     apart = np.abs(angles - angles[-1]).max(axis=1) > 1
     level, size = zones(levels.flat, levels.where, levels.steps(angles), levels.steps(angles[apart]))
     largest = int(np.max(size))
-    return counted((level.astype(np.int64) - 1) * largest + size - 1, levels.n_levels, largest)
+    codes = level.astype(np.int64)  # then in place: there may be as many zones as voxels
+    del level
+    codes -= 1
+    codes *= largest
+    codes += size
+    codes -= 1
+    del size
+    return counted(codes, levels.n_levels, largest)

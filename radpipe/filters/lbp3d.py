@@ -68,8 +68,8 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     numbers = np.empty(
         voxels, np.min_scalar_type(len(constant))
     )  # of neighbours at least as bright: all that degree 0 depends on
-    norms = [np.empty(voxels) for _ in range(1, settings.lbp3DLevels)]  # one by one, for each is let go by itself
-    kurtosis = np.empty(voxels)
+    norms = [_by_itself([voxels]) for _ in range(1, settings.lbp3DLevels)]  # one by one, for each is let go by itself
+    kurtosis = _by_itself([voxels])
     for start, places in _places(scene):
         n = len(places)
         chunk = slice(start, start + n)
@@ -320,7 +320,7 @@ def _by_itself(shape: list[int]) -> FloatArray:
 def _fill(of_frame: FloatArray, part: Volume, cuts: tuple[slice, slice, slice]) -> None:
     """The coefficients of the part, cut."""
     z, y, x = cuts
-    planes = np.empty((z.stop - z.start, y.stop - y.start, part.shape[2]))
+    planes = _by_itself([z.stop - z.start, y.stop - y.start, part.shape[2]])
     step = max(1, _CHUNK_LINES // (part.shape[0] * part.shape[1]))
     for start in range(0, part.shape[2], step):
         piece = part[:, :, start : start + step]
