@@ -52,7 +52,7 @@ SEEN = {"HarvardRT": "trained on it", "Moffitt": "trained on it (transfer to sur
 
 def write(page: Path, runs: Path, names: Sequence[str]) -> None:
     """The page, from every run that is there; sets without one are named."""
-    found = {name: runs / name / "run" for name in names if (runs / name / "run" / "metrics.parquet").is_file()}
+    found = {name: runs / name / "run" for name in names if (runs / name / "run" / "comparison.parquet").is_file()}
     lines = [HEAD, *_overall(found)]
     missing = [name for name in names if name not in found]
     if missing:
