@@ -56,7 +56,7 @@ def write(page: Path, runs: Path, names: Sequence[str]) -> None:
     lines = [HEAD, *_overall(found)]
     missing = [name for name in names if name not in found]
     if missing:
-        lines += ["", f"Not run for this page: {', '.join(missing)}."]
+        lines += ["", f"Not run for this page: {', '.join(missing)}. `make tabular` runs them all, 10 x 5."]
     lines += ["", HOSNY, *_beside(found), "", "## Selection", "", *_selection(found), "", TRAPS.rstrip()]
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{page}: {len(found)} of {len(names)} sets")
