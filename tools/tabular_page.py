@@ -32,8 +32,8 @@ patients within these cohorts, because each had one part to play as a whole. The
 `R_files/Main.R` and `Function_models.R`, commit 8a3d510) names the parts: radiotherapy `train = "harvard-rt"`, `select = "radbound"`,
 `test = "maastro"`; surgery `train = "moffit"`, `select = "mumc"`, `test = "m-spore"`. It fits the authors' random forests on `train` (inputs chosen
 on `select`) and judges them and the CNN on `test` alone. That the CNN was trained and tuned by the same parts is what we infer from that; the
-article's own words on it (PLOS Medicine, the section on cohorts) could not be opened from here, and should be read before this is quoted. So **all three
-are labelled in-sample**: HarvardRT and Moffitt as training cohorts (the second by transfer), MUMC as the tuning cohort. The CNN's figures
+article's own words on it could not be opened from here, and should be read before this is quoted. So **all three are
+labelled in-sample**: HarvardRT and Moffitt as training cohorts (the second by transfer), MUMC as the tuning cohort. The CNN's figures
 on them are no estimate for new patients; the feature arm's are out of sample. Its test cohorts (Maastro, M-SPORE) are not among the shared tables.
 
 The CNN's scores are fixed, so both are judged on the same test folds, and two tests are shown: the corrected resampled t on the folds'
