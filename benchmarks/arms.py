@@ -201,7 +201,7 @@ def main() -> None:
         lines += [
             "radpipe trains a fold's networks side by side and leaves folds to the workers. A task is then one fold and one model, which the",
             "guard against test patients, the store and resuming after an interruption count on, and two workers halve its time. All folds in",
-            "one program would spare each fold the difference of the last two rows, a few hundredths of a second, beside seconds of input",
+            "one program would spare each fold the difference of the last two rows, less than a tenth of a second, beside two seconds of input",
             "selection.",
         ]
     print("\n".join(lines))
