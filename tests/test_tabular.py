@@ -62,7 +62,7 @@ def test_the_shared_tables_are_as_their_index_says(tabular, shared_data: Path, t
     for name in ("Ramella2018", "MUMC", "Carvalho2018"):
         sets.prepare(name, shared_data / "tabular", tmp_path / name)
         manifest = pd.read_csv(tmp_path / name / "manifest.csv")
-        known = index.loc[[label for label in index.index if label.split()[-1] == name][0]]
+        known = index.loc[next(label for label in index.index if label.split()[-1] == name)]
         assert len(manifest) == known["n_patients"] - lost.get(name, 0) and manifest["case_id"].is_unique
         assert int(manifest[sets.SETS[name].outcomes[0]].sum()) == known["positive"]
 
@@ -70,5 +70,5 @@ def test_the_shared_tables_are_as_their_index_says(tabular, shared_data: Path, t
 def test_missing_data_are_said(tabular, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sets, _ = tabular
     monkeypatch.setenv("RADPIPE_DATA", str(tmp_path))
-    with pytest.raises(SystemExit, match="set RADPIPE_DATA to the folder that holds tabular/index.csv"):
+    with pytest.raises(SystemExit, match=r"set RADPIPE_DATA to the folder that holds tabular/index\.csv"):
         sets.data_folder()

@@ -28,10 +28,13 @@ HOSNY = """## Beside a published CNN
 
 The tables HarvardRT, Moffitt and MUMC come with the output of the 3D CNN of Hosny 2018 (doi:10.1371/journal.pmed.1002711) for the same
 patients (`logit_1`, the softmax output of class "alive at 2 years"; the model kind `given` reads it). There are no published splits of
-patients within these cohorts, because each had a part of its own in making the CNN. The authors' script (github.com/modelhub-ai/deep-prognosis,
-`R_files/Main.R`, commit 8a3d510) names them: radiotherapy `train = "harvard-rt"`, `select = "radbound"`, `test = "maastro"`; surgery
-`train = "moffit"`, `select = "mumc"`, `test = "m-spore"`. So **the CNN has seen all three**, and its figures are in-sample, no estimate for new
-patients; the feature arm's are out of sample. The CNN's own test cohorts (Maastro, M-SPORE) are not among the shared tables.
+patients within these cohorts, because each had one part to play as a whole. The authors' analysis script (github.com/modelhub-ai/deep-prognosis,
+`R_files/Main.R` and `Function_models.R`, commit 8a3d510) names the parts: radiotherapy `train = "harvard-rt"`, `select = "radbound"`,
+`test = "maastro"`; surgery `train = "moffit"`, `select = "mumc"`, `test = "m-spore"`. It fits the authors' random forests on `train` (inputs chosen
+on `select`) and judges them and the CNN on `test` alone. That the CNN was trained and tuned by the same parts is what we infer from that; the
+article's own words on it could not be opened from here, and should be read before this is quoted. So **all three are
+labelled in-sample**: HarvardRT and Moffitt as training cohorts (the second by transfer), MUMC as the tuning cohort. The CNN's figures
+on them are no estimate for new patients; the feature arm's are out of sample. Its test cohorts (Maastro, M-SPORE) are not among the shared tables.
 
 The CNN's scores are fixed, so both are judged on the same test folds, and two tests are shown: the corrected resampled t on the folds'
 AUC (it carries the verdict; the CNN's part of its variance is that of the test patients alone), and DeLong on each patient's scores averaged
@@ -47,16 +50,16 @@ TRAPS = """## What the tables hold that is no measurement
 * The radMLBench tables are standardised over all patients. That is done without outcomes and the same for all models, but it means that
   a volume has no logarithm there: it enters as it is, as a clinical column. Ramella2018 names no volume.
 """
-SEEN = {"HarvardRT": "trained on it", "Moffitt": "trained on it (transfer to surgery)", "MUMC": "tuned on it"}
+SEEN = {"HarvardRT": "training cohort", "Moffitt": "training cohort (transfer to surgery)", "MUMC": "tuning cohort"}
 
 
 def write(page: Path, runs: Path, names: Sequence[str]) -> None:
     """The page, from every run that is there; sets without one are named."""
-    found = {name: runs / name / "run" for name in names if (runs / name / "run" / "metrics.parquet").is_file()}
+    found = {name: runs / name / "run" for name in names if (runs / name / "run" / "comparison.parquet").is_file()}
     lines = [HEAD, *_overall(found)]
     missing = [name for name in names if name not in found]
     if missing:
-        lines += ["", f"Not run for this page: {', '.join(missing)}."]
+        lines += ["", f"Not run for this page: {', '.join(missing)}. `make tabular` runs them all, 10 x 5."]
     lines += ["", HOSNY, *_beside(found), "", "## Selection", "", *_selection(found), "", TRAPS.rstrip()]
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{page}: {len(found)} of {len(names)} sets")

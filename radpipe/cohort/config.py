@@ -108,7 +108,9 @@ class CohortSettings(Settings):
             raise ValueError(f"clinical and given name {sorted(repeated)[0]!r} twice")
         taken = RESERVED.intersection(columns)
         if taken:
-            raise ValueError(f"clinical or given names {sorted(taken)[0]!r}, which is a column of the cohort table itself; rename it")
+            raise ValueError(
+                f"clinical or given names {sorted(taken)[0]!r}, which is a column of the cohort table itself; rename it"
+            )
         return self
 
 

@@ -18,10 +18,37 @@ ICC_BANDS = (("excellent", 0.9), ("good", 0.75), ("moderate", 0.5), ("poor", -np
 MOST_CATEGORIES = 8
 
 
+def kind_of(inputs: ReportInputs) -> str:
+    """two (classes, which most of the page is about), classes (more of them), number or time_to_event."""
+    kind = str(inputs.settings.get("cohort", {}).get("outcome_kind", "classes"))
+    cohort = inputs.table("cohort")
+    return "two" if kind == "classes" and not (len(cohort) and (cohort["outcome"] > 1).any()) else kind
+
+
+def kind_note(kind: str) -> str:
+    """What the page leaves out where the outcome is not of two classes; empty where it is."""
+    what = {
+        "classes": "has more than two classes", "number": "is a number", "time_to_event": "is the time to an event",
+    }.get(kind)  # fmt: skip
+    if what is None:
+        return ""
+    return (
+        f"The outcome {what}. What is said of two classes (ROC and calibration curves, the risk of each case, sample size, events a fold) is "
+        "left out; the tables of predictions and metrics hold what there is."
+    )
+
+
 def outcome_words(inputs: ReportInputs) -> tuple[str, str, str]:
     """The outcome, and how its two groups are called: ('lung metastasis', 'no lung metastasis', 'lung metastasis')."""
     cohort: Mapping[str, Any] = inputs.settings.get("cohort", {})
     name = str(inputs.settings.get("report", {}).get("outcome_name") or str(cohort.get("outcome", "outcome")).replace("_", " "))
+    kind = kind_of(inputs)
+    if kind != "two":
+        halves = {
+            "classes": ("first class", "other classes"), "number": ("below the median", "at or above"),
+            "time_to_event": ("without the event", "with the event"),
+        }[kind]  # fmt: skip
+        return name, f"{name}: {halves[0]}", f"{name}: {halves[1]}"
     positive = cohort.get("positive")
     if positive in (None, "", "1"):
         return name, f"no {name}", name
@@ -33,7 +60,12 @@ def cohort_table(inputs: ReportInputs) -> dict[str, Any]:
     cohort = inputs.table("cohort")
     if cohort.empty:
         return {"n": 0, "patients": 0, "events": 0, "rows": [], "excluded": [], "modalities": []}
-    groups = [cohort[cohort["outcome"] == 0], cohort[cohort["outcome"] == 1], cohort]
+    kind = kind_of(inputs)
+    upper = {
+        "two": cohort["outcome"] == 1, "classes": cohort["outcome"] > 0, "time_to_event": cohort["outcome"] == 1,
+        "number": cohort["value"] >= cohort["value"].median() if "value" in cohort else cohort["outcome"] == 1,
+    }[kind]  # fmt: skip
+    groups = [cohort[~upper], cohort[upper], cohort]
     known = {column.name for column in COHORT.columns}
     rows: list[dict[str, Any]] = []
     for name in [column for column in cohort.columns if column not in known]:
@@ -42,7 +74,7 @@ def cohort_table(inputs: ReportInputs) -> dict[str, Any]:
     return {
         "n": len(cohort),
         "patients": int(cohort["patient_id"].nunique()),
-        "events": int((cohort["outcome"] == 1).sum()),
+        "events": int(upper.sum()),
         "group_sizes": [len(group) for group in groups],
         "modalities": sorted(set(cohort["modality"])),
         "rows": rows,
@@ -256,7 +288,9 @@ def _volume(inputs: ReportInputs, sources: str, shown: list[Any]) -> dict[str, A
     if table.empty:
         return None
     columns = ("rho_volume", "association", "partial", "ci_low", "ci_high")
-    rows = [{"feature": str(name), **{key: finite(table.loc[name, key]) for key in columns}} for name in shown if name in table.index]
+    rows = [
+        {"feature": str(name), **{key: finite(table.loc[name, key]) for key in columns}} for name in shown if name in table.index
+    ]
     known = [row for row in rows if row["rho_volume"] is not None]
     alike = sum(abs(row["rho_volume"]) >= NAMES_THE_VOLUME for row in known)
     beyond = sum(row["ci_low"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0) for row in rows)

@@ -10,6 +10,7 @@ import pandas as pd
 from radpipe.evaluation.calibration import grouped_calibration
 from radpipe.evaluation.formulas import roc_curve
 from radpipe.evaluation.predictions import ModelScores, scores_of
+from radpipe.report import described
 from radpipe.report.inputs import ReportInputs
 from radpipe.report.words import describe, finite, label
 
@@ -31,7 +32,8 @@ def models_in_order(inputs: ReportInputs) -> list[str]:
 def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
     """One entry a model: what it is, its whole-run metrics, its curves."""
     predictions, fits = inputs.table("predictions"), inputs.table("fits")
-    tested = scores_of(predictions, "test") if len(predictions) else {}
+    two = described.kind_of(inputs) == "two"
+    tested = scores_of(predictions, "test") if len(predictions) and two else {}
     primary = list(inputs.settings.get("comparison", {}).get("primary") or ())
     untested = references_beside(inputs)
     found = []

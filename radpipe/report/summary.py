@@ -27,7 +27,8 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
     metric = str(comparison.get("metric", "auc"))
     tested = max((m["metrics"]["auc"]["n"] for m in models if "auc" in m["metrics"]), default=cohort["n"])
     predictions = inputs.table("predictions")
-    outcomes: list[int] = predictions.drop_duplicates("case_id")["y_true"].tolist() if len(predictions) else []
+    outcomes: list[bool] = (predictions.drop_duplicates("case_id")["y_true"] == 1).tolist() if len(predictions) else []
+    kind = described.kind_of(inputs)
     design = {
         "repeats": splits["repeats"], "folds": splits["folds"], "n": tested, "events": sum(outcomes), "level": 1 - alpha,
     }  # fmt: skip
@@ -40,6 +41,7 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "outcome": outcome,
         "groups": [group_0, group_1, "all"],
         "question": _question(inputs, models, outcome),
+        "note": described.kind_note(kind),
         "masks": str(inputs.settings.get("segmentation", {}).get("masks", "given")),
         "design": design,
         "splits": splits,
@@ -173,17 +175,18 @@ def _limits(
     selection: dict[str, Any] | None,
 ) -> list[dict[str, str]]:
     """What could be wrong with the answer, most serious first."""
-    found = [_sample_size(inputs, cohort, selection)]
+    two = described.kind_of(inputs) == "two"
+    found = [_sample_size(inputs, cohort, selection)] if two else []
     smaller = min(cohort["events"], cohort["n"] - cohort["events"])
     folds = max(splits["folds"], 1)
-    found.append(
+    found += [] if not two else [
         {
             "title": "Few events in every test part",
             "text": f"{plural(cohort['events'], 'event')} among {plural(cohort['n'], 'case')}: a test part holds about "
             f"{number(smaller / folds, 1)} cases of the rarer outcome, so one patient moves its AUC a long way. The intervals "
             "count that.",
         }
-    )
+    ]  # fmt: skip
     gaps = [(m, m["metrics"]["auc_train_test_gap"]["value"]) for m in models if m["metrics"].get("auc_train_test_gap")]
     known = [(m["label"], gap) for m, gap in gaps if gap is not None]
     if known:

@@ -24,7 +24,7 @@ QUICK = {
 }
 # What eats other models' predictions would be right to believe a prediction that is the outcome; its members are the ones to test.
 ON_PREDICTIONS = ("average", "given")
-RUNS = {"cnn3d": 6, "ann": 10}
+RUNS = {"cnn3d": 5, "ann": 6, "forest": 8, "xgboost": 10}
 
 
 def study(run: int, kind: str) -> dict:

@@ -50,5 +50,5 @@ def test_a_workflow_must_name_the_column(tmp_path) -> None:
         "radpipe_workflow: 1\nname: w\ncohort: {manifest: m.csv, outcome: y}\nfeatures: {table: f.csv}\n"
         "models: {cnn: {kind: given, column: logit_1}}\n"
     )
-    with pytest.raises(ConfigError, match="which cohort.given does not name"):
+    with pytest.raises(ConfigError, match=r"which cohort\.given does not name"):
         load_workflow(tmp_path / "w.yaml")

@@ -113,3 +113,11 @@ def test_competing_events_take_their_share():
     assert risk == pytest.approx(0.5 * (1 - np.exp(-10.0)), rel=1e-6)
     alone = Baseline(steps, hazard, 0 * hazard).risk(np.log([2.0]), 5.0)[0]
     assert alone == pytest.approx(1 - np.exp(-10.0), rel=1e-9)
+
+
+def test_a_risk_that_is_nearly_sure_does_not_round_past_one():
+    """Met on Carvalho2018: 1.0000000000000002, which is no probability."""
+    rng = np.random.default_rng(0)
+    base = Baseline(np.arange(1.0, 101.0), rng.uniform(0.001, 0.1, 100), np.zeros(100))
+    risk = base.risk(np.linspace(-5, 20, 2000), 100.0)
+    assert risk.max() == 1.0 and risk.min() >= 0.0 and (np.diff(risk) >= -1e-12).all()

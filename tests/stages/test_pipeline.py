@@ -76,10 +76,13 @@ def test_the_tables_are_the_same_for_one_and_two_workers(study, tmp_path: Path) 
         "volume": {"kind": "logistic", "inputs": "volume"},
         "clinical": {"kind": "logistic", "inputs": "clinical"},
         "xgboost": {"kind": "xgboost", "inputs": "features", "rounds": 12},
+        "fusion": {"kind": "ann", "inputs": ["selected", "clinical"], "members": 1},
+        "mean": {"kind": "average", "of": ["ann", "cnn"]},
+        "deep": {"kind": "svm", "inputs": "selected", "sources": ["embedding"]},
     }
     segmentation = {"masks": "predicted", "folds": 2, "epochs": 8, "patch_voxels": [16, 16, 16], "flip_average": False}
     splits = {"repeats": 1, "folds": 2}
-    workflow = study.write(models=models, segmentation=segmentation, splits=splits)
+    workflow = study.write(models=models, segmentation=segmentation, splits=splits, references=True)
     one, two = tmp_path / "one", tmp_path / "two"
     go(workflow, one, workers=1)
     go(workflow, two, workers=2)

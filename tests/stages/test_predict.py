@@ -69,6 +69,7 @@ def test_new_patients_are_scored_by_a_refit_on_everybody(done, tmp_path):
     assert set(info["upstream"]["selection"]["saw"]) < set(info["saw"])
 
 
+@pytest.mark.slow
 def test_who_else_is_scored_changes_nothing_and_one_model_can_be_asked(done, tmp_path):
     out, manifest, rows, _ = done
     together = predict(out, manifest, tmp_path / "a.csv", workers=1)

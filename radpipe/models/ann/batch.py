@@ -112,7 +112,8 @@ def train_batch(
 def _fits(widths: list[tuple[int, ...]], inputs: int, n: int) -> bool:
     widest = [max(sizes) for sizes in zip(*widths, strict=True)]
     parameters = sum((before + 1) * size for before, size in zip([inputs, *widest[:-1]], widest, strict=True))
-    return len(widths) * parameters <= PARAMETERS_TOGETHER and len(widths) * n * sum(widest) <= ACTIVATIONS_TOGETHER
+    activations = n * sum(widest)
+    return bool(len(widths) * parameters <= PARAMETERS_TOGETHER and len(widths) * activations <= ACTIVATIONS_TOGETHER)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from radpipe.errors import ConfigError
 from radpipe.models.ann.model import FittedAnn
 from radpipe.models.calibrate import LEAST, Calibration, ClassesCalibration, SurvivalCalibration
 from radpipe.networks.layers import ScalingLayer
-from radpipe.networks.perceptron import NeuralNetwork
+from radpipe.networks.perceptron import NeuralNetwork, PerceptronLayer
 
 LANGUAGES = ("python", "c", "latex")
 # Scores are held within these before the exponential, as in models/survival.py.
@@ -145,7 +145,8 @@ def _network(build: _Builder, number: int, network: NeuralNetwork, scaled: list[
     """The places of what one network says."""
     before = scaled
     for depth, layer in enumerate(network.perceptrons, start=1):
-        weights, biases = layer.weight.detach().tolist(), layer.bias.detach().tolist()  # type: ignore[union-attr, operator]
+        assert isinstance(layer, PerceptronLayer)
+        weights, biases = layer.weight.detach().tolist(), layer.bias.detach().tolist()
         called = "output" if depth == len(network.perceptrons) else f"layer {depth}"
         combined = [
             build.add(f"n{number}_c{depth}_", Linear(bias, tuple(row), before[0]), f"network {number}, {called}: combination {k}")
@@ -521,7 +522,7 @@ def to_sheets(fitted: FittedAnn) -> Sheets:
 
         def constant(value: float | str, row: int = row, constants: list[float | str] = constants) -> str:
             if value in (0.0, 1.0):
-                return str(int(value))  # type: ignore[arg-type]
+                return str(int(value))
             constants.append(value)
             return f"{_letters(3 + len(constants))}{row}"
 

@@ -122,7 +122,9 @@ class LossIndex:
     def _term(self, layers: Iterable[PerceptronLayer]) -> Tensor:
         layers = list(layers)
         if self.regularisation == "l2_norm":
-            return torch.linalg.vector_norm(torch.cat([p.flatten() for layer in layers for p in (layer.weight, layer.bias)]))
+            every = torch.cat([p.flatten() for layer in layers for p in (layer.weight, layer.bias)])
+            norm: Tensor = torch.linalg.vector_norm(every)
+            return norm
         if self.regularisation == "none":
             return torch.zeros((), dtype=torch.float64)
         weights = torch.cat([layer.weight.flatten() for layer in layers])

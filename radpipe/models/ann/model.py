@@ -21,7 +21,7 @@ from radpipe.models.encode import Encoder
 from radpipe.models.model import Examples, check_parts
 from radpipe.models.threads import one_thread
 from radpipe.networks.layers import ScalingLayer
-from radpipe.networks.perceptron import NeuralNetwork
+from radpipe.networks.perceptron import NeuralNetwork, PerceptronLayer
 from radpipe.typing import FloatArray
 
 KINDS = ("classes", "number", "time_to_event")
@@ -163,6 +163,7 @@ def _network(
     network = head.network(scaling, inputs, hidden, params.activation)
     with torch.no_grad():
         for layer, (weight, bias) in zip(network.perceptrons, layers, strict=True):
+            assert isinstance(layer, PerceptronLayer)
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
     return network

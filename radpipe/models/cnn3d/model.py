@@ -66,9 +66,7 @@ class FittedCnn:
             return embedding(self.networks[0], head, images, device_of(self.params.device))
 
     def facts(self) -> dict[str, Any]:
-        facts = {
-            name: value for name, value in self.summary.items() if name not in ("transfer", "candidates", "chosen")
-        }
+        facts = {name: value for name, value in self.summary.items() if name not in ("transfer", "candidates", "chosen")}
         return {**facts, **self.calibration.facts()}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
