@@ -307,7 +307,7 @@ class _Manifest:
             if not cell[name]:
                 fault(f"the {name} is empty.", "Write the path, relative to the manifest's folder or absolute.")
             elif not os.path.exists(path):
-                fault(f"the {name} does not exist.", f"Check the path; relative ones start at {base}.", path)
+                fault(f"the {name} does not exist.", "Check the path; relative ones start at the manifest's folder.", path)
             elif not os.path.isfile(path):
                 fault(f"the {name} is a folder, not a file.", "Name the volume file itself.", path)
         if faults:

@@ -103,11 +103,17 @@ INGEST = Schema(
     "What radpipe ingest made of an export: every series, structure set, segmentation, registration and loose file once (ingest.csv).",
     (
         Column("item", "string", "what it is: an image series, a file of regions, a registration, a volume, a file by itself"),
-        Column("patient_id", "string", "PatientID of its header, or of its name; empty where none is known"),
+        Column(
+            "patient_id",
+            "string",
+            "PatientID of its header, or of its name; a pseudonym where the export was not de-identified; empty where none is known",
+        ),
         Column("modality", "string", "CT, PET or MR; DICOM's own word for other series; empty for other files"),
         Column("series_number", "float64", "SeriesNumber", nullable=True),
-        Column("series_description", "string", "SeriesDescription"),
-        Column("series_uid", "string", "SeriesInstanceUID; empty for what is no DICOM"),
+        Column(
+            "series_description", "string", "SeriesDescription, where nothing in it can identify or the export was de-identified"
+        ),
+        Column("series_uid", "string", "SeriesInstanceUID, or another that stands for it; empty for what is no DICOM"),
         Column("file", "string", "its file, or the folder that holds all of them, within the export"),
         Column("files", "int64", "files that belong to it"),
         Column("files_used", "int64", "of these, those a case was made from"),
@@ -149,7 +155,7 @@ INGEST_FILES = Schema(
     "ingest_files",
     "Every file of an export once: in = used + left (ingest_files.csv).",
     (
-        Column("file", "string", "path within the export"),
+        Column("file", "string", "path within the export, without what may identify where that was not de-identified"),
         Column("status", "string", "what became of it", allowed=("used", "left")),
         Column("item", "string", "what it is or belongs to"),
         Column("series_uid", "string", "SeriesInstanceUID; empty for what is no DICOM"),

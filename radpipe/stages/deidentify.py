@@ -370,7 +370,7 @@ class _Deidentify:
         if row["status"] == QUARANTINED and row["picture"]:
             return (self.folders.quarantine / row["picture"]).is_file()
         path = self.folders.out / item.target
-        return row["status"] != WRITTEN or (path.is_file() and path.stat().st_size == row["size"])
+        return bool(row["status"] != WRITTEN) or (path.is_file() and path.stat().st_size == int(row["size"]))
 
     def _forget(self, before: Mapping[str, Any], targets: set[str], pictures: set[str]) -> None:
         """Remove what an earlier run wrote and this one will not, and remember what this one may write."""

@@ -36,7 +36,7 @@ from radpipe.stages.doctor_headers import (
     with_row,
 )
 from radpipe.stages.doctor_pool import Work
-from radpipe.stages.doctor_work import compare_regions, examine_case, load_slices
+from radpipe.stages.doctor_work import compare_regions, examine_case, load_slices, members, with_paths
 from radpipe.stages.tabulate import Limits
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def examine(
                 continue
             one = with_row(one, row)
             examined.append(one)
-            found = [Finding.from_json(item) for item in row["findings"]]
+            found = with_paths(row["findings"], [str(case.image), str(case.mask)])
             for place, picture in load_slices(folder, row["pictures"]).items():
                 pictures[found[place].identity] = picture
             if not row["geometry_known"]:
@@ -218,20 +218,20 @@ def _laid_over(
     groups = coinciding.groups(examined)
     jobs, about = {}, {}
     for number, group in enumerate(groups):
-        members = [one for of in group.values() for one in of]
+        of_group = [one for of in group.values() for one in of]
         payload = {
             "group": {name: [_bare(one) for one in of] for name, of in group.items()},
             "channels": {name: [by_id[one.case_id].label_channel for one in of] for name, of in group.items()},
         }
-        jobs[str(number)] = (payload, tuple(path for one in members for path in (Path(one.image_file), Path(one.mask_file))))
-        about[str(number)] = (members[0].case_id, members[0].mask_file)
+        jobs[str(number)] = (payload, tuple(path for one in of_group for path in (Path(one.image_file), Path(one.mask_file))))
+        about[str(number)] = (of_group[0].case_id, of_group[0].mask_file)
     rows, findings, pictures = [], [], {}
     for number, (row, folder, failure) in work.run(LAID_OVER, compare_regions, jobs, about).items():
         one = next(iter(groups[int(number)].values()))[0]
         if row is None:
             findings.append(crashed(failure, one))
             continue
-        found = [Finding.from_json(item) for item in row["findings"]]
+        found = with_paths(row["findings"], members(jobs[number][0]))
         pictures |= {found[place].identity: picture for place, picture in load_slices(folder, row["pictures"]).items()}
         findings += found
         for item in row["overlaps"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def examine_case(payload: Payload, folder: Path) -> Row:
             if not any(item.severity == "error" for item in findings):
                 occupied = {f"{width:g}": count for width, count in occupied_levels(inside).items()}
                 row["levels"] = {"low": facts["min"], "high": facts["max"], "occupied": occupied}
-    row["findings"] = [item.as_json() for item in findings]
+    row["findings"] = without_paths(findings, [payload["image_path"], payload["mask_path"]])
     what = "outline as given"
     if given is None and image is not None and labels is not None and len(row["mask"]["labels"]) == 1:
         (only,) = row["mask"]["labels"]
@@ -131,7 +132,34 @@ def compare_regions(payload: Payload, folder: Path) -> Row:
             )
     _save(slices, folder)
     rows = [{"pair": list(pair), **asdict(found)} for pair, found in overlaps.items()]
-    return {"findings": [item.as_json() for item in findings], "pictures": pictures, "overlaps": rows}
+    return {"findings": without_paths(findings, members(payload)), "pictures": pictures, "overlaps": rows}
+
+
+# A stored result tells nothing of where the files of the cohort lie: their folders may bear a name.
+
+_PLACE = "\x1f"
+
+
+def without_paths(findings: Sequence[Finding], files: Sequence[str]) -> list[Row]:
+    """Findings as JSON values, each with the place of its file in ``files``; of any other file the last part of its path."""
+    return [
+        {**item.as_json(), "file": f"{_PLACE}{files.index(item.file)}" if item.file in files else Path(item.file).name}
+        for item in findings
+    ]
+
+
+def with_paths(rows: Sequence[Mapping[str, Any]], files: Sequence[str]) -> list[Finding]:
+    """The reverse of :func:`without_paths`."""
+    found = []
+    for row in rows:
+        file = str(row["file"])
+        found.append(Finding.from_json({**row, "file": files[int(file[1:])] if file.startswith(_PLACE) else file}))
+    return found
+
+
+def members(payload: Payload) -> list[str]:
+    """The files of a payload of :func:`compare_regions`."""
+    return [str(case[name]) for cases in payload["group"].values() for case in cases for name in ("image_file", "mask_file")]
 
 
 def _several(modality: str, cases: list[cohort_faults.Examined], masks: list[Mask]) -> Finding | None:

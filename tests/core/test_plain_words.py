@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -52,10 +53,9 @@ def test_a_traceback_has_its_frames_and_causes_and_nothing_of_the_data() -> None
 
 
 def test_of_the_system_its_own_words_without_the_file() -> None:
-    try:
-        open("/nowhere/Muster.dcm", "rb")
-    except OSError as error:
-        assert one_line(error) == "FileNotFoundError: No such file or directory"
+    with pytest.raises(OSError, match="Muster") as told:
+        Path("/nowhere/Muster.dcm").read_bytes()
+    assert one_line(told.value) == "FileNotFoundError: No such file or directory"
 
 
 def test_where_python_crashed_is_kept() -> None:

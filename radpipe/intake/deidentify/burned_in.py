@@ -21,7 +21,8 @@ _HEIGHT = (5, 120)
 _GLYPHS = 4  # in a row
 _SHARES = (0.12, 0.25, 0.4, 0.55, 0.7, 0.85)  # of the frame's range
 _QUANTILES = (0.9, 0.97, 0.99, 0.997)
-_MOST_PIECES = 6000
+_CROWDED = (40, 90, 200, 500)  # pieces, from which a line must be one glyph longer
+_MOST_PIECES = 3000
 _WIDEST = 2.5  # of its height: letters may touch
 _CONTRAST = 0.1  # of the frame's range: what is drawn is meant to be seen
 _EIGHT = np.ones((3, 3), bool)
@@ -103,8 +104,12 @@ def _bright_text(values: FloatArray) -> list[Box]:
             mine = [one for one in mine if one.could_be_glyph()]
             if not _GLYPHS <= len(mine) <= _MOST_PIECES:
                 continue
+            # Among many pieces, as noise has, some lie in a row by chance.
+            enough = _GLYPHS + int(np.searchsorted(_CROWDED, len(mine)))
             for line in _lines(mine):
-                if _is_text(line, labels.T if turned else labels, values.T if turned else values, visible):
+                if len(line) >= enough and _is_text(
+                    line, labels.T if turned else labels, values.T if turned else values, visible, enough
+                ):
                     top, left = min(one.top for one in line), min(one.left for one in line)
                     bottom, right = max(one.bottom for one in line), max(one.right for one in line)
                     found.append((left, top, right, bottom) if turned else (top, left, bottom, right))
@@ -127,7 +132,11 @@ def _lines(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
     """Pieces of like height, one beside the other."""
     order = sorted(pieces, key=lambda one: one.left)
     lines: list[list[_Piece]] = []
+    done: list[list[_Piece]] = []
     for one in order:
+        # Whoever comes from now on lies too far to the right of these: its height is at most 1 / 0.55 of theirs.
+        done += [line for line in lines if one.left - line[-1].right > 2 * line[-1].height]
+        lines = [line for line in lines if one.left - line[-1].right <= 2 * line[-1].height]
         best, least = None, float("inf")
         for line in lines:
             last = line[-1]
@@ -144,10 +153,10 @@ def _lines(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
             lines.append([one])
         else:
             best.append(one)
-    return [line for line in lines if len(line) >= _GLYPHS]
+    return [line for line in (*done, *lines) if len(line) >= _GLYPHS]
 
 
-def _is_text(line: Sequence[_Piece], labels: np.ndarray, values: FloatArray, visible: float) -> bool:
+def _is_text(line: Sequence[_Piece], labels: np.ndarray, values: FloatArray, visible: float, enough: int) -> bool:
     """One ink, sharp edges, thin strokes, one line, in most of its pieces."""
     inks, sound = [], []
     for one in line:
@@ -175,7 +184,7 @@ def _is_text(line: Sequence[_Piece], labels: np.ndarray, values: FloatArray, vis
         inks.append((ink, contrast))
         if flat > 0.55 and top < 0.4 * contrast and quiet > 0.7 and thick <= max(0.42 * one.height, 3.0):
             sound.append(one)
-    if len(sound) < max(_GLYPHS, 0.55 * len(line)):
+    if len(sound) < max(enough, 0.55 * len(line)):
         return False
     ink = np.array([pair[0] for pair in inks])
     contrast = float(np.median([pair[1] for pair in inks]))

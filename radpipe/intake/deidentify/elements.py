@@ -36,7 +36,7 @@ def rows() -> list[tuple[str, ...]]:
             plain = Rule(rule.kind, rule.why, rule.need, rule.missing)
             within[path[-1], plain].add(path[-2] if len(path) > 1 else "")
             types[path[-1], plain].add(name)
-    found = []
+    found: list[tuple[str, ...]] = []
     for (keyword, rule), names in sorted(
         types.items(), key=lambda one: (one[0][0], one[0][1].why, one[0][1].need, one[0][1].missing)
     ):

@@ -69,6 +69,12 @@ def test_made_up_anatomy_is_not_taken_for_text() -> None:
     assert [seed for seed in range(8) if find_text(a_body(seed))] == []
 
 
+def test_noise_is_not_taken_for_text() -> None:
+    rng = np.random.default_rng(4)
+    frames = [ndimage.gaussian_filter(rng.normal(0, 100, (192, 192)), width) for width in (0, 0.7, 1, 1.5, 2, 3)]
+    assert [at for at, frame in enumerate(frames) if find_text(frame)] == []
+
+
 @pytest.mark.parametrize(("smooth", "turn", "ink"), [(False, 0, 4095), (True, 0, 4095), (False, 1, 4095), (False, 0, 0)])
 def test_upright_and_turned_bright_and_dark_text_is_blanked(smooth: bool, turn: int, ink: int) -> None:
     frame = a_body(3)

@@ -398,7 +398,7 @@ def broken(planted: canaries.Planted, export: Path, seed: int) -> None:
         series = plant.uid("SeriesInstanceUID of a broken series")
         if kind in ("CT", "PET", "MR"):
             ds.SeriesInstanceUID = canaries.ROOT + f".9{seed}.{name and sum(map(ord, name))}"
-            plant.made.values[ds.SeriesInstanceUID] = "SeriesInstanceUID of a broken series"
+            plant.made.values[str(ds.SeriesInstanceUID)] = "SeriesInstanceUID of a broken series"  # noqa: PD011
         else:
             ds.SeriesInstanceUID = series
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = plant.uid("SOPInstanceUID of a broken file")

@@ -387,3 +387,29 @@ def test_dciodvfy_finds_no_error_that_the_export_did_not_have(done: Deidentified
             seen.add(kind)
             assert errors(done.folders.out / item.target) - errors(item.path) == set(), kind
     assert len(seen) == 5
+
+
+def test_the_commands_options_reach_the_files_and_what_is_gone_from_the_export_goes(export: Export, tmp_path: Path) -> None:
+    folder, words, secret = tmp_path / "few", tmp_path / "words.txt", tmp_path / "secret.txt"
+    folder.mkdir()
+    (structures,) = export.folder.rglob("rs*.dcm")
+    for path in (export.ct.files[0], structures):
+        shutil.copy(path, folder)
+    words.write_text(f"{NAME} GTV\n")
+    secret.write_text(f"{SECRET}\n")
+    arguments = [str(folder), "--out", str(tmp_path / "out"), "--secret-file", str(secret), "--scheduler", "processes", "-w", "1"]
+    runner = CliRunner()
+    first = runner.invoke(command, [*arguments, "--words", str(words), "--retain", "none"], standalone_mode=False)
+    assert first.return_value == 0 and "2 written, 0 quarantined" in first.output
+    (path,) = (path for path in (tmp_path / "out").rglob("*.dcm") if "rt-" in path.as_posix())
+    ds = pydicom.dcmread(path)
+    assert [roi.ROIName for roi in ds.StructureSetROISequence] == ["GTVp", f"{NAME} GTV"]
+    assert (ds.StudyDate, ds.LongitudinalTemporalInformationModified) == ("", "REMOVED")
+    assert not (tmp_path / "out.quarantine").exists()
+    (folder / structures.name).unlink()
+    again = runner.invoke(command, [*arguments, "--no-descriptors", "-q"], standalone_mode=False)
+    assert again.return_value == 0 and not path.exists()
+    (left,) = (tmp_path / "out").rglob("*.dcm")
+    ds = pydicom.dcmread(left)
+    assert ds.StudyDate and "SeriesDescription" not in ds
+    assert SECRET not in first.output + again.output

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from radpipe.intake.deidentify import profile
 from radpipe.intake.deidentify.identity import Secret
-from radpipe.intake.deidentify.rebuild import Plan, Rebuilt, Refused, every_element, object_type, rebuild, stored_bits_only
+from radpipe.intake.deidentify.rebuild import Plan, Rebuilt, Refused, every_element, rebuild, stored_bits_only
 from radpipe.intake.deidentify.verify import findings
 from radpipe.intake.deidentify.words import Words
 

@@ -37,7 +37,13 @@ def everything(out: Path) -> bytes:
 def test_nothing_of_the_export_is_written_or_said(identified: Any, command: Any, tools: Any, tmp_path: Path) -> None:
     done = command(identified.folder, tmp_path / "cohort")
     whole = everything(tmp_path / "cohort") + (done.stdout + done.stderr).encode()
-    for text in ("ustermann", "0815", str(identified.folder), identified.uid("study", "0815"), identified.uid("frame", "0815", "F")):
+    for text in (
+        "ustermann",
+        "0815",
+        str(identified.folder),
+        identified.uid("study", "0815"),
+        identified.uid("frame", "0815", "F"),
+    ):
         assert text.encode() not in whole, text
     assert "not de-identified: 22 of 22" in done.stdout and "radpipe deidentify FOLDER" in done.stdout
     assert "random" in done.stdout and "--secret-file" in done.stdout
@@ -58,7 +64,9 @@ def test_the_same_voxels_as_with_the_ids_kept(identified: Any, command: Any, too
         assert ours == theirs
 
 
-def test_a_secret_gives_the_pseudonyms_of_deidentify(identified: Any, command: Any, tools: Any, tmp_path: Path, secret: Path) -> None:
+def test_a_secret_gives_the_pseudonyms_of_deidentify(
+    identified: Any, command: Any, tools: Any, tmp_path: Path, secret: Path
+) -> None:
     from radpipe.intake.deidentify.identity import Secret
 
     command(identified.folder, tmp_path / "cohort", "--secret-file", secret, "--write-pseudonyms", tmp_path / "who.csv")
@@ -89,7 +97,10 @@ def test_what_the_user_asks_for_by_name_is_found(identified: Any, command: Any, 
     chosen = ("--series-description", "*dr. muster*", "--allow-words", words)
     command(identified.folder, tmp_path / "cohort", *chosen, "--modality", "CT", "--transfer", "none")
     rows = tools.rows_of(tmp_path / "cohort" / "manifest.csv")
-    assert {row["roi"] for row in rows if row["modality"] == "CT" and "scan" not in row["case_id"]} >= {"Mustermanns Tumour", "GTVp"}
+    assert {row["roi"] for row in rows if row["modality"] == "CT" and "scan" not in row["case_id"]} >= {
+        "Mustermanns Tumour",
+        "GTVp",
+    }
 
 
 def test_the_table_does_not_lie_in_the_cohort(identified: Any, command: Any, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from pathlib import Path
 
 import highdicom
@@ -510,11 +509,15 @@ def test_read_image_takes_a_folder_of_one_series(tmp_path, make_series, stored):
     assert read_header(tmp_path / "one").grid == read_image(tmp_path / "one").grid
     with pytest.raises(FileProblem, match="its values are HU, and SUV is expected"):
         read_image(tmp_path / "one", unit="SUV")
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
-    make_series(tmp_path / "two", stored, "MR", SeriesInstanceUID="7.7")
-    make_series(tmp_path / "two" / "more", stored, SeriesInstanceUID="7.8")
+    removed = {"PatientIdentityRemoved": "YES"}
+    make_series(tmp_path / "two", stored, "MR", SeriesInstanceUID="7.7", **removed)
+    make_series(tmp_path / "two" / "more", stored, SeriesInstanceUID="7.8", **removed)
     with pytest.raises(FileProblem, match=r"2 image series fit.*7\.7.*7\.8.*radpipe ingest"):
         read_image(tmp_path / "two", case_id="a")
+    make_series(tmp_path / "two" / "more", stored, SeriesInstanceUID="7.8", SeriesDescription="CT for Dr. Meier")
+    with pytest.raises(FileProblem, match=r"2 image series fit.*2\.25\..*radpipe ingest") as told:  # not de-identified
+        read_image(tmp_path / "two", case_id="a")
+    assert "7.7" not in str(told.value).partition("fit.")[2] and "Meier" not in str(told.value)
 
 
 def test_a_changed_file_is_noticed(tmp_path, make_series, make_slice, stored):
