@@ -8,11 +8,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from radpipe.report.figures import INK, LINE, MUTED, _light_grid, _short, _svg, png
+from radpipe.report.figures import INK, LINE, MUTED, _light_grid, _svg, png
 from radpipe.report.words import number
 
 MOST_IN_HEAT_MAP = 400
 MOST_IN_FOREST = 15
+MOST_LOG2 = 6.0
+"""Ratios further than 64-fold from 1 stand at the edge of the volcano, as crosses."""
 MEASURES = {
     "auc": "AUC", "odds_ratio_per_sd": "odds ratio per SD", "kendall": "Kendall's tau", "spearman": "Spearman correlation",
     "partial_spearman": "partial Spearman correlation", "hazard_ratio_per_sd": "hazard ratio per SD",
@@ -44,8 +46,8 @@ def heat_map(rho: NDArray[np.float64], clusters: pd.DataFrame) -> str:
             ax.vlines(edges, -0.5, n - 0.5, color="#ffffff", linewidth=0.6)
             ax.hlines(edges, -0.5, n - 0.5, color="#ffffff", linewidth=0.6)
         if named:
-            ax.set_xticks(range(n), [_short(name, 30) for name in names], rotation=90, fontsize=6)
-            ax.set_yticks(range(n), [_short(name, 30) for name in names], fontsize=6)
+            ax.set_xticks(range(n), [_named(name, 30) for name in names], rotation=90, fontsize=6)
+            ax.set_yticks(range(n), [_named(name, 30) for name in names], fontsize=6)
         else:
             ax.set_xticks([])
             ax.set_yticks([])
@@ -57,6 +59,11 @@ def heat_map(rho: NDArray[np.float64], clusters: pd.DataFrame) -> str:
         bar.ax.tick_params(labelsize=7)
 
     return png(520, 500, draw)
+
+
+def _named(feature: str, most: int = 36) -> str:
+    """A long name without its middle: what tells features apart stands at the end."""
+    return feature if len(feature) <= most else f"{feature[: most // 2 - 6]}…{feature[-(most // 2 + 5) :]}"
 
 
 def _scale(measure: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,12 +95,16 @@ def volcano(name: str, rows: pd.DataFrame) -> Markup:
         )
         ax.plot(x[held], y[held], "D", markersize=4.2, color=HELD, rasterized=many)
         reach = max(1e-3, float(np.abs(x - null).max())) * 1.25
+        if measure in RATIOS and reach > MOST_LOG2:  # a nearly separated feature would squeeze all others into a line
+            reach = MOST_LOG2 * 1.06
+        beyond = np.abs(x - null) > reach
+        ax.plot(np.sign(x[beyond] - null) * MOST_LOG2, y[beyond], "x", markersize=4, color=MUTED)
         ax.set_xlim(null - reach, null + reach)
         ax.set_ylim(0, max(2.0, float(y.max()) * 1.12))
         for k in range(min(3, int(held.sum()))):
             right = x[k] > null
             ax.annotate(
-                _short(str(rows["feature"].iloc[k]), 34), (float(x[k]), float(y[k])), xytext=(-5 if right else 5, 5), textcoords="offset points",
+                _named(str(rows["feature"].iloc[k]), 34), (float(x[k]), float(y[k])), xytext=(-5 if right else 5, 5), textcoords="offset points",
                 ha="right" if right else "left", fontsize=6.8, color=INK,
             )  # fmt: skip
         ax.set_xlabel(MEASURES[measure] + (" (log2)" if measure in RATIOS else ""))
@@ -120,7 +131,7 @@ def forest(name: str, rows: pd.DataFrame) -> Markup:
                 ax.hlines(k, low[k], high[k], color=HELD if held else MUTED, linewidth=1.8 if held else 1.1)
             ax.plot(middle[k], k, "D" if held else "o", color=HELD if held else MUTED, markersize=4.6)
         ax.set_ylim(len(rows) - 0.4, -0.6)
-        ax.set_yticks(range(len(rows)), [_short(str(feature), 34) for feature in rows["feature"]], fontsize=6.8)
+        ax.set_yticks(range(len(rows)), [_named(str(feature)) for feature in rows["feature"]], fontsize=6.8)
         ax.set_xlabel(MEASURES[measure] + (" (log2)" if measure in RATIOS else ""))
         _light_grid(ax)
 
