@@ -333,7 +333,7 @@ class ForestParams(Settings):
     sources: Sources = ALL_SOURCES
     """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
     shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
-    trees: int = Field(200, ge=1, le=10_000)
+    trees: int = Field(100, ge=1, le=10_000)
     """Trees, each on a bootstrap sample of the training part, with the square root of the columns (a third of them for numbers) tried
     at every split."""
     leaf: int = Field(2, ge=1)
