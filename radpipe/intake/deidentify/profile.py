@@ -320,7 +320,7 @@ GROUPS = (
 def _with_converted(groups: Table, classic: Table) -> Table:
     """Functional groups of a legacy converted image: what its classic headers held besides."""
     once = sequence("what the classic header held", "UnassignedSharedConvertedAttributesSequence "
-        "UnassignedPerFrameConvertedAttributesSequence", classic, missing=EMPTY)  # fmt: skip
+        "UnassignedPerFrameConvertedAttributesSequence", classic)  # fmt: skip
     return groups | once
 
 
