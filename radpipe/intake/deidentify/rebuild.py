@@ -30,7 +30,9 @@ IMPLEMENTATION = "2.25.260312340731205340918620415973481902731"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d+")
 _LONG = 32
-_BY_POSITION = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence")  # items count
+_BY_POSITION = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
+                "UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")  # fmt: skip
+"""Sequences whose items count, also where nothing of one stays."""
 _REFERS = ("ReferencedImageSequence", "SourceImageSequence", "ReferencedInstanceSequence")
 _OPTION_CODES = {CHARACTERISTICS: "113108", DATES: "113107", DEVICE: "113109", PRIVATE: "113111"}
 _LABELS = {  # what stands for a name that is not allowed; numbered by the element beside it
