@@ -121,7 +121,8 @@ class Workflow(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     controls: ControlSettings | None = Field(
-        None, description="negative controls beside the result; null for none, {} for the defaults; `radpipe run --controls` asks too"
+        None,
+        description="negative controls beside the result; null for none, {} for the defaults; `radpipe run --controls` asks too",
     )
     report: ReportSettings = ReportSettings()
     compute: ComputeSettings = ComputeSettings()

@@ -24,7 +24,10 @@ def load_tool(repository: Path, name: str = "make_docs") -> ModuleType:
 @pytest.mark.parametrize(
     ("page", "maker"),
     [
-        ("features.md", "page"), ("data_schema.md", "schema_page"), ("arms.md", "arms_page"), ("deidentify.md", "deidentify_page"),
+        ("features.md", "page"),
+        ("data_schema.md", "schema_page"),
+        ("arms.md", "arms_page"),
+        ("deidentify.md", "deidentify_page"),
     ],
 )
 def test_pages_are_made_from_the_code(repository: Path, page: str, maker: str) -> None:

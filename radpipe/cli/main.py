@@ -32,7 +32,10 @@ COMMANDS = {
         "radpipe.cli.extract:extract",
         "Features of one image and mask, or of a table of them; PyRadiomics' command line too.",
     ),
-    "plan": ("radpipe.cli.plan:plan", "What a cohort can answer, before any fit: events, sample size, verdicts in reach, hours, disk."),
+    "plan": (
+        "radpipe.cli.plan:plan",
+        "What a cohort can answer, before any fit: events, sample size, verdicts in reach, hours, disk.",
+    ),
     "compare": ("radpipe.cli.compare:compare", "Which model predicts better: of a run, of two runs, of anybody's predictions."),
     "ibsi": ("radpipe.cli.ibsi:ibsi", "IBSI's reference values, recomputed here: features and filters."),
     "parity": ("radpipe.cli.parity:parity", "An old table of PyRadiomics replayed: feature by feature, what differs."),

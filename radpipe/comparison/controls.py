@@ -27,12 +27,12 @@ def permuted(cohort: pd.DataFrame, tested_in: Mapping[str, int], rng: np.random.
     """
     told = [name for name in ("outcome", "time", "value") if name in cohort.columns]
     patients = cohort.drop_duplicates("patient_id").set_index("patient_id")
-    fold_of = {patient: tested_in[case] for patient, case in patients["case_id"].items()}
+    fold_of = {str(patient): tested_in[str(case)] for patient, case in patients["case_id"].items()}
     dealt = patients[told].copy()
     for fold in sorted(set(fold_of.values())):
         mine = sorted(patient for patient, own in fold_of.items() if own == fold)
         order = rng.permutation(len(mine))
-        dealt.loc[mine] = patients.loc[[mine[place] for place in order], told].to_numpy()
+        dealt.loc[np.array(mine, object)] = patients.loc[np.array(mine, object)[order], told].to_numpy()
     found = cohort.copy()
     for name in told:
         found[name] = dealt.loc[list(cohort["patient_id"]), name].to_numpy().astype(cohort[name].dtype)

@@ -642,7 +642,10 @@ CONTROLS = Schema(
     "What the same work finds where nothing can be foretold.",
     (
         Column(
-            "control", "string", "what was destroyed", allowed=("permuted_outcomes", "shuffled_voxels", "random_region", "noise_columns")
+            "control",
+            "string",
+            "what was destroyed",
+            allowed=("permuted_outcomes", "shuffled_voxels", "random_region", "noise_columns"),
         ),
         Column("model", "string", "name of the model in the workflow"),
         Column("metric", "string", "auc, macro_auc, harrell_c or spearman"),

@@ -30,7 +30,7 @@ from radpipe.io.files import sha256_file
 from radpipe.io.run_folder import RunFolder, safe_name
 from radpipe.io.store import Store
 from radpipe.io.tables import read_table, write_table
-from radpipe.io.volumes import read_image, read_mask, write_image, write_mask
+from radpipe.io.volumes import read_mask, write_image, write_mask
 from radpipe.models.config import Cnn3dParams, inputs_of
 from radpipe.preprocessing.controls import random_region, shuffle_voxels
 from radpipe.stages import extract, habitats, preprocess, select, train
@@ -164,7 +164,11 @@ def _permuted(context: Context, settings: ControlSettings, observed: Mapping[str
     values = []
     with _control(context, "permuted_outcomes", own) as inner:
         inner.progress = Progress(quiet=True)  # a hundred small runs: one bar for all of them
-        _hand_on(context, inner, [tables.FEATURES, tables.FOLD_FEATURES, tables.HABITATS, tables.SEGMENTATION, tables.PREPROCESSED, tables.SEEN])
+        _hand_on(
+            context,
+            inner,
+            [tables.FEATURES, tables.FOLD_FEATURES, tables.HABITATS, tables.SEGMENTATION, tables.PREPROCESSED, tables.SEEN],
+        )
         with context.progress.work(f"permuted outcomes of {name}", settings.permutations) as counter:
             for turn in range(settings.permutations):
                 mine = splits[splits["repeat"] == turn % workflow.splits.repeats]
@@ -183,7 +187,17 @@ def _permuted(context: Context, settings: ControlSettings, observed: Mapping[str
         f"{judged.n} runs of selection, fit and recalibration with outcomes dealt anew among patients of the same fold, one repeat each; "
         f"interval: Monte-Carlo, {controls.LEVEL:.0%} of the mean; p compares the whole run with single repeats, so it is conservative"
     )
-    row = _row("permuted_outcomes", name, metric, observed, value=judged.mean, ci_low=judged.low, ci_high=judged.high, n=judged.n, method=method)
+    row = _row(
+        "permuted_outcomes",
+        name,
+        metric,
+        observed,
+        value=judged.mean,
+        ci_low=judged.low,
+        ci_high=judged.high,
+        n=judged.n,
+        method=method,
+    )
     return [row | {"spread": judged.sd, "p_value": judged.p_value, "flagged": judged.flagged}]
 
 
@@ -192,12 +206,18 @@ def _permuted(context: Context, settings: ControlSettings, observed: Mapping[str
 
 def _noise(context: Context, settings: ControlSettings, observed: Mapping[str, dict[str, float]]) -> list[dict[str, Any]]:
     workflow = context.workflow
-    names = [name for name, model in workflow.models.items() if set(inputs_of(model)) & set(_OF_FEATURES) and not isinstance(model, Cnn3dParams)]
+    names = [
+        name
+        for name, model in workflow.models.items()
+        if set(inputs_of(model)) & set(_OF_FEATURES) and not isinstance(model, Cnn3dParams)
+    ]
     if not settings.noise_columns or not names or workflow.patients is not None:
         return []
     own = _with_models(workflow, names)
     with _control(context, "noise_columns", own) as inner:
-        _hand_on(context, inner, [tables.COHORT, tables.SPLITS, tables.HABITATS, tables.SEGMENTATION, tables.PREPROCESSED, tables.SEEN])
+        _hand_on(
+            context, inner, [tables.COHORT, tables.SPLITS, tables.HABITATS, tables.SEGMENTATION, tables.PREPROCESSED, tables.SEEN]
+        )
         for schema in (tables.FEATURES, tables.FOLD_FEATURES):
             frame = context.read(schema)
             cases = sorted(set(frame["case_id"]))
@@ -237,7 +257,8 @@ def _altered_images(
     names = [
         name
         for name, model in workflow.models.items()
-        if (set(inputs_of(model)) & set(_OF_FEATURES) or (isinstance(model, Cnn3dParams) and settings.networks)) and model.kind != "average"
+        if (set(inputs_of(model)) & set(_OF_FEATURES) or (isinstance(model, Cnn3dParams) and settings.networks))
+        and model.kind != "average"
     ]
     if not names:
         return []
@@ -255,7 +276,9 @@ def _altered_images(
         "shuffled_voxels": "the same regions with their voxels shuffled: size, shape and histogram stay, every pattern goes",
         "random_region": f"regions of the same size and shape elsewhere in the image; on average {overlap:.0%} of one lies in the true one",
     }[kind]
-    return _rows(kind, found, _metric(workflow, context.read(tables.COHORT)), observed, f"{words}; interval: corrected resampled t")
+    return _rows(
+        kind, found, _metric(workflow, context.read(tables.COHORT)), observed, f"{words}; interval: corrected resampled t"
+    )
 
 
 def _alter(context: Context, inner: Context, kind: str) -> tuple[pd.DataFrame, pd.DataFrame | None, float]:
@@ -279,7 +302,9 @@ def _alter(context: Context, inner: Context, kind: str) -> tuple[pd.DataFrame, p
             path = _file(inner, "images", case_id)
             write_image(path, shuffle_voxels(image, region, rng))
             row |= {"image_path": os.path.relpath(path, base), "image_sha256": sha256_file(path)}
-            of_outlines += [{**o, "mask_path": f"{up}/{o['mask_path']}", "probability_path": f"{up}/{o['probability_path']}"} for o in mine]
+            of_outlines += [
+                {**o, "mask_path": f"{up}/{o['mask_path']}", "probability_path": f"{up}/{o['probability_path']}"} for o in mine
+            ]
         else:
             if outlines is None:
                 moved, overlap = random_region(image, given, rng)
@@ -288,7 +313,9 @@ def _alter(context: Context, inner: Context, kind: str) -> tuple[pd.DataFrame, p
                 write_mask(path, moved)
                 row |= {"mask_path": os.path.relpath(path, base), "mask_sha256": sha256_file(path), "label": 1}
             for place, outline in enumerate(mine):
-                moved, overlap = random_region(image, masks[str(outline["mask_path"])], generator(workflow.seed, NAME, kind, case_id, "outline"))
+                moved, overlap = random_region(
+                    image, masks[str(outline["mask_path"])], generator(workflow.seed, NAME, kind, case_id, "outline")
+                )
                 overlaps.append(overlap)
                 path = _file(inner, "masks", f"{case_id}_{place}")
                 write_mask(path, moved)

@@ -20,7 +20,9 @@ def cohort(n: int, seed: int, twice: int = 3) -> tuple[pd.DataFrame, dict[str, i
     rng = np.random.default_rng(seed)
     patients = [f"P{k:02d}" for k in range(n)]
     outcome = dict(zip(patients, rng.integers(0, 2, n), strict=True))
-    rows = [{"case_id": f"{p}_a", "patient_id": p, "outcome": outcome[p], "time": 10.0 * outcome[p] + int(p[1:])} for p in patients]
+    rows = [
+        {"case_id": f"{p}_a", "patient_id": p, "outcome": outcome[p], "time": 10.0 * outcome[p] + int(p[1:])} for p in patients
+    ]
     rows += [{**row, "case_id": row["case_id"].replace("_a", "_b")} for row in rows[:twice]]
     fold = {p: int(k) for p, k in zip(patients, rng.integers(0, 4, n), strict=True)}
     return pd.DataFrame(rows), {row["case_id"]: fold[row["patient_id"]] for row in rows}
@@ -35,7 +37,10 @@ def test_outcomes_are_dealt_within_folds_and_by_patient(n: int, seed: int) -> No
     assert (found.groupby("patient_id")["outcome"].nunique() == 1).all()
     people, dealt = (frame.drop_duplicates("patient_id") for frame in (table, found))
     for name in set(fold.values()):
-        before, after = ([tuple(row) for row in frame[frame["case_id"].map(fold) == name][["outcome", "time"]].to_numpy()] for frame in (people, dealt))
+        before, after = (
+            [tuple(row) for row in frame.loc[frame["case_id"].map(fold) == name, ["outcome", "time"]].to_numpy()]
+            for frame in (people, dealt)
+        )
         assert sorted(before) == sorted(after)  # status and time travel together
     assert found["outcome"].dtype == table["outcome"].dtype
 

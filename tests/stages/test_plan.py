@@ -17,7 +17,9 @@ from radpipe.stages.plan import Plan, plan_workflow
 CLINICAL = tuple(f"c{k}" for k in range(5))
 
 
-def plan_of(folder: Path, n: int, events: int, *, repeats: int = 10, cohort: dict[str, object] | None = None, **options: float) -> Plan:
+def plan_of(
+    folder: Path, n: int, events: int, *, repeats: int = 10, cohort: dict[str, object] | None = None, **options: float
+) -> Plan:
     """A cohort of so many patients with five clinical numbers and a table of ten features."""
     rng = np.random.default_rng(n)
     cases = [f"P{k:04d}" for k in range(n)]
@@ -25,7 +27,9 @@ def plan_of(folder: Path, n: int, events: int, *, repeats: int = 10, cohort: dic
     manifest["months"] = rng.exponential(25.0, n).round(2)
     manifest = manifest.assign(**{name: rng.normal(size=n).round(3) for name in CLINICAL})
     manifest.to_csv(folder / "manifest.csv", index=False)
-    pd.DataFrame({"case_id": cases, **{f"f{k}": rng.normal(size=n).round(3) for k in range(10)}}).to_csv(folder / "features.csv", index=False)
+    pd.DataFrame({"case_id": cases, **{f"f{k}": rng.normal(size=n).round(3) for k in range(10)}}).to_csv(
+        folder / "features.csv", index=False
+    )
     workflow = {
         "radpipe_workflow": 1, "name": "planned",
         "cohort": {"manifest": "manifest.csv", "outcome": "relapse", "clinical": list(CLINICAL), **(cohort or {})},
