@@ -90,7 +90,8 @@ def whole_run(workers: int, repeats: int) -> Iterator[str]:
     yield f"`radpipe run`, {repeats} x 5 splits, tree selection, recipe modern, order selection, {PARAMS.members} members, {workers} workers:"
     auc = metrics[(metrics["metric"] == "auc") & (metrics["role"] == "test") & (metrics["repeat"] == -1)]["value"]
     yield f"**{wall:.0f} s** by the clock from start to report" + (f" (AUC {auc.iloc[0]:.2f})." if len(auc) else ".")
-    yield f"Its tasks took {timings['cpu_s'].sum():.0f} s of the processor; when it began {busy} other processes were at work on the {os.cpu_count()} cores."
+    yield f"Its tasks took {timings['cpu_s'].sum():.0f} s of the processor; when it began {busy} other processes were at work on"
+    yield f"the {os.cpu_count()} cores."
     yield ""
     yield "| stage | tasks | CPU s a task | CPU s in all |"
     yield "|---|---|---|---|"
