@@ -89,7 +89,9 @@ def test_ridge_without_a_penalty_is_least_squares():
     train, selection, test = of_set(load_diabetes(), number=True)
     fitted = linear.fit(train, selection, LinearParams(penalty=0), seed=0)
     x, value = np.vstack([train.table, selection.table]), np.append(train.value, selection.value)
-    np.testing.assert_allclose(fitted.predict_score(test), LinearRegression().fit(x, value).predict(test.table.to_numpy()), rtol=1e-8)
+    np.testing.assert_allclose(
+        fitted.predict_score(test), LinearRegression().fit(x, value).predict(test.table.to_numpy()), rtol=1e-8
+    )
     shrunk = linear.fit(train, selection, LinearParams(penalty=50), seed=0)
     assert np.linalg.norm(shrunk.coefficients[:-1]) < np.linalg.norm(fitted.coefficients[:-1])
 
