@@ -96,7 +96,9 @@ class Discretion:
 
     def _tells_nothing(self, stem: str) -> bool:
         """Whether the name of a file or folder is of words that files have, of codes and short numbers: P1, slice_012, rtss-copy."""
-        if self.known and any(self.patient(one) in self.known for one in (stem, *re.split(r"[\W_]+", stem), *_PIECE.findall(stem))):
+        if self.known and any(
+            self.patient(one) in self.known for one in (stem, *re.split(r"[\W_]+", stem), *_PIECE.findall(stem))
+        ):
             return False
         if self.words.allows(stem):
             return True
