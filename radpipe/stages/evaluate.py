@@ -20,7 +20,7 @@ def run(context: Context) -> StageResult:
     cohort = context.read(tables.COHORT)
     patients = dict(zip(cohort["case_id"], cohort["patient_id"], strict=True))
     settings = context.workflow.evaluation
-    horizon: float | None = getattr(context.workflow.cohort, "horizon", None)
+    horizon: float | None = context.workflow.cohort.horizon
     metrics = evaluate(predictions, context.read(tables.FITS), settings, patients=patients, horizon=horizon)
     context.write(tables.METRICS, metrics, csv=True)
     conformal, sets = conformal_tables(predictions, settings)
