@@ -1,4 +1,4 @@
-"""10. compare: every two models on the same patients and splits."""
+"""11. compare: every two models on the same patients and splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""11. controls: the whole chain again on data in which nothing can be foretold, in run folders of their own under controls/.
+"""12. controls: the whole chain again on data in which nothing can be foretold, in run folders of their own under controls/.
 
 Each control is a run of its own that goes through the same stages as the true one, on altered tables or images; no stage knows
 that it is one. What a control still finds is made by the work itself, or by the region's size and place.

@@ -1,4 +1,4 @@
-"""9. evaluate: how well every model predicts the cases it never saw."""
+"""10. evaluate: how well every model predicts the cases it never saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""11. report: the tables -> one page that a clinician can read."""
+"""13. report: the tables -> one page that a clinician can read."""
 
 from __future__ import annotations
 
