@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radpipe.models.ann.loss import partial_likelihood
 from radpipe.models.cox_loss import cox_loss
 
 
@@ -74,3 +75,17 @@ def test_r_survival(shared_data):
     assert float(loss.detach()) * float(event.sum()) == pytest.approx(-wanted["cox_loglik"][0], rel=1e-9)
     loss.backward()
     assert beta.grad.abs().max() < 1e-6
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(2, 40), seed=st.integers(0, 10_000))
+def test_both_networks_know_one_likelihood(n: int, seed: int) -> None:
+    """The ANN's form, with its gradient written out, and the CNN's, which torch differentiates."""
+    rng = np.random.default_rng(seed)
+    time, event = torch.from_numpy(rng.integers(1, 12, n).astype(float)), torch.from_numpy(rng.random(n) < 0.6)
+    score = torch.from_numpy(2 * rng.normal(size=n)).requires_grad_(True)
+    value = cox_loss(score, time, event)
+    value.backward()
+    own, gradient = partial_likelihood(torch.stack([time, event.double()], dim=1))(score.detach()[:, None], True)
+    assert float(own) == pytest.approx(float(value.detach()), rel=1e-10, abs=1e-12)
+    np.testing.assert_allclose(gradient[:, 0].numpy(), score.grad.numpy(), rtol=1e-8, atol=1e-12)
