@@ -23,12 +23,14 @@ def everything(shared_data: Path) -> list[stage.Compliance]:
     return stage.run(shared_data)
 
 
+@pytest.mark.slow  # every value is tested by itself in tests/features/ibsi and tests/filters
 def test_the_docs_show_what_is_computed(everything, repository):
     text = (repository / "docs/ibsi.md").read_text(encoding="utf-8")
     shown = text.partition("<!-- radpipe ibsi --markdown: begin -->")[2].partition("<!-- radpipe ibsi --markdown: end -->")[0]
     assert shown.strip() == stage.as_markdown(everything), "remake it: radpipe ibsi --data FOLDER --markdown"
 
 
+@pytest.mark.slow
 def test_every_reference_value(everything):
     """1,804 features, 33 response maps, 323 statistics (324 rows, one without consensus)."""
     for source, expected in zip(stage.SOURCES, (1804, 33, 323), strict=True):

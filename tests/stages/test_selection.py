@@ -93,7 +93,7 @@ def test_the_interval_of_stability_is_wider_than_that_of_independent_runs(finish
 @pytest.mark.parametrize(
     ("cohort", "selector"),
     [
-        ({"outcome": "relapse"}, "growing"),
+        pytest.param({"outcome": "relapse"}, "growing", marks=pytest.mark.slow),
         pytest.param({"outcome": "grams", "outcome_kind": "number"}, "l1", marks=pytest.mark.slow),
         pytest.param(
             {"outcome": "died", "outcome_kind": "time_to_event", "time": "months", "event": "1", "horizon": 12},
@@ -141,6 +141,7 @@ def test_test_rows_change_nothing(finished: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(first[0], first[1], check_exact=True)
 
 
+@pytest.mark.slow
 def test_perturbed_outlines_decide_who_may_be_chosen(study, tmp_path: Path) -> None:
     """By training patients alone: another value of a test patient's repeat changes nothing in that fold."""
     robustness = {"icc": 0.9, "perturbations": ["contour", "volume"], "contour_mm": 2.0, "volume": 0.3}

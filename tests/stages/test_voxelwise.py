@@ -193,6 +193,7 @@ def test_each_model_eats_what_it_names(finished: tuple[Any, Path]) -> None:
     assert {primary["model_a"], primary["model_b"]} == {"ann_scalar", "ann_voxelwise"}
 
 
+@pytest.mark.slow
 def test_a_rerun_computes_nothing_and_changes_nothing(finished: tuple[Any, Path]) -> None:
     study, out = finished
     before = digests(out)
