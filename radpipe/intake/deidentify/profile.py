@@ -214,7 +214,7 @@ TRACER = sequence(
     _DOSE, "RadiopharmaceuticalInformationSequence",
     keep(_DOSE, "Radiopharmaceutical RadiopharmaceuticalRoute RadiopharmaceuticalVolume RadionuclideTotalDose RadionuclideHalfLife "
         "RadionuclidePositronFraction RadiopharmaceuticalSpecificActivity RadiopharmaceuticalAgentNumber "
-        "RadiopharmaceuticalStartTime RadiopharmaceuticalStopTime RadiopharmaceuticalStartDateTime RadiopharmaceuticalStopDateTime"),
+        "RadiopharmaceuticalStartTime RadiopharmaceuticalStartDateTime"),
     coded("RadionuclideCodeSequence RadiopharmaceuticalCodeSequence AdministrationRouteCodeSequence", _DOSE),
     missing=EMPTY,
 )  # fmt: skip
