@@ -54,7 +54,7 @@ def run(
         click.echo(forecast(loaded, out, workers))
         return 0
     result = pipeline.run(
-        loaded, out, invocation=(str(workflow), str(out)), workers=workers, scheduler=scheduler, progress=Progress(quiet=quiet)
+        loaded, out, invocation=(_shown(workflow), _shown(out)), workers=workers, scheduler=scheduler, progress=Progress(quiet=quiet)
     )
     return _close(result, out / "report.html")
 
@@ -68,10 +68,18 @@ def stage(name: str, workflow: Path, out: Path | None, workers: int | None, sche
     loaded = load_workflow(workflow)
     out = out or Path("runs") / loaded.name
     result = pipeline.run(
-        loaded, out, invocation=(str(workflow), str(out)), workers=workers, scheduler=scheduler,
+        loaded, out, invocation=(_shown(workflow), _shown(out)), workers=workers, scheduler=scheduler,
         progress=Progress(quiet=quiet), only=(name,),
     )  # fmt: skip
     return _close(result, out)
+
+
+def _shown(path: Path) -> str:
+    """As it stands in tables and pages, which travel: from here where the user typed it so or it lies below, else its name alone."""
+    if not path.is_absolute():
+        return str(path)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else path.name
 
 
 def _close(result: pipeline.RunResult, made: Path) -> int:

@@ -41,6 +41,9 @@ LABELS = {
     "svm": "SVM",
     "cox": "Cox",
     "linear": "Ridge regression",
+    "ann_clinical": "ANN with clinical",
+    "average": "Average of both",
+    "deep": "Deep features",
 }
 CALIBRATED_REPEATS = 10
 """Repeats at which the comparison's test was calibrated (radpipe.evaluation.resampled)."""

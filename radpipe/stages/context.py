@@ -45,7 +45,7 @@ class StageResult:
 class Context:
     """A run: its settings, its folder, its results so far and its workers.
 
-    invocation : the workflow file and the output folder as the user typed them, for the command that reruns a failure.
+    invocation : the workflow file and the output folder, for the command that reruns a failure; without folders of the machine.
     """
 
     workflow: Workflow

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -124,8 +126,9 @@ def _others(
 
 
 def write_origin(context: Context) -> None:
-    """Beside a run's tables, what a refit needs to know of it: where its paths start, and the code that made it."""
-    told = {"base": str(context.workflow.base), "engine": engine_version(*ROOMS)}
+    """Beside a run's tables, what a refit needs to know of it: where its paths start, from the run folder (no path of the machine
+    leaves with a run), and the code that made it."""
+    told = {"base": Path(os.path.relpath(context.workflow.base, context.folder.path)).as_posix(), "engine": engine_version(*ROOMS)}
     write_bytes(context.folder.origin, (json.dumps(told, indent=1) + "\n").encode())
 
 

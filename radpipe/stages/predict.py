@@ -110,7 +110,7 @@ def _workflow_of(folder: RunFolder) -> tuple[Workflow, Path]:
             hint="Run the workflow again (what has not changed is kept), or use the version that made it.", path=folder.path,
         )  # fmt: skip
     workflow = load_workflow(folder.config)
-    base = Path(origin["base"])
+    base = (folder.path / origin["base"]).resolve()
     workflow._base = base
     return workflow, base
 
@@ -232,7 +232,7 @@ def _known_rows(context: Context, folder: RunFolder) -> pd.DataFrame:
 def load_base(folder: RunFolder) -> Workflow:
     """The run's workflow as it was, with the folder its paths start from."""
     workflow = load_workflow(folder.config)
-    workflow._base = Path(json.loads(folder.origin.read_text(encoding="utf-8"))["base"])
+    workflow._base = (folder.path / json.loads(folder.origin.read_text(encoding="utf-8"))["base"]).resolve()
     return workflow
 
 

@@ -48,6 +48,8 @@ def test_a_run_ends_with_a_report_and_a_rerun_computes_nothing(study, tmp_path: 
     assert str(out / "report.html") in first.stdout
     page = (out / "report.html").read_text()
     assert page.lstrip().lower().startswith("<!doctype html")
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        assert str(tmp_path).encode() not in path.read_bytes(), f"{path.name} tells where files lie"
     before = tables(out)
     predictions = pd.read_parquet(out / "predictions.parquet")
     tested = predictions[predictions["role"] == "test"]
