@@ -177,6 +177,8 @@ def _in_text(data: bytes, planted: Planted) -> Iterable[tuple[str, str]]:
                     yield whole, planted.numbers[whole]
     for pattern in (_ISO, _TURNED):
         for hit in pattern.finditer(data):
+            if _decimals(data, hit.start(), hit.end()):
+                continue
             for day in _days(hit.group()):
                 if day in planted.dates:
                     yield f"{day} as {hit.group().decode()}", planted.dates[day]
@@ -184,6 +186,23 @@ def _in_text(data: bytes, planted: Planted) -> Iterable[tuple[str, str]]:
         day = f"{int(hit.group(3))}-{_MONTHS[hit.group(2).lower()]:02d}-{int(hit.group(1)):02d}"
         if day in planted.dates:
             yield f"{day} in words", planted.dates[day]
+
+
+_DECIMAL = re.compile(rb"-?\d+\.\d{9,}(?:[eE][-+]?\d+)?")
+
+
+def _decimals(data: bytes, start: int, stop: int) -> bool:
+    """Whether the bytes are decimals of a measured number, as of 0.6194012221: eight digits in a row that spell a date by chance.
+    A UID has more points, and a date or time no nine decimals."""
+    part = data[max(0, start - 40) : stop + 40]
+    left = start - max(0, start - 40)
+    while left and part[left - 1 : left] in (b".", b"-", b"+", *(b"%d" % digit for digit in range(10))):
+        left -= 1
+    right = left
+    while right < len(part) and part[right : right + 1] in (b".", b"e", b"E", b"-", b"+", *(b"%d" % digit for digit in range(10))):
+        right += 1
+    token = part[left:right]
+    return bool(_DECIMAL.fullmatch(token)) and token.index(b".") < start - max(0, start - 40) - left
 
 
 def _days(text: bytes) -> Iterator[str]:
