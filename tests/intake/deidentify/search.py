@@ -19,7 +19,7 @@ from canaries import MARK, NUMBER, ROOT, Planted
 _DEPTH = 4
 _PIECE = 200 << 20
 _ISO = re.compile(rb"19[0-4]\d[-./_: ]?[01]\d[-./_: ]?[0-3]\d")
-_TURNED = re.compile(rb"[0-3]?\d[-./ ][0-3]?\d[-./ ]19[0-4]\d")
+_TURNED = re.compile(rb"[0-3]?\d[-./ ][0-3]?\d[-./ ]19[0-4]\d(?!\d)")  # 2.25.1940... is the beginning of a UID
 _MONTHS = {name: at for at, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}
 _WORDED = re.compile(rb"([0-3]?\d)[ .-]+(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ,.-]+(19[0-4]\d)", re.IGNORECASE)
 _TEXT = re.compile(MARK.encode(), re.IGNORECASE)
