@@ -54,7 +54,12 @@ def run(
         click.echo(forecast(loaded, out, workers))
         return 0
     result = pipeline.run(
-        loaded, out, invocation=(_shown(workflow), _shown(out)), workers=workers, scheduler=scheduler, progress=Progress(quiet=quiet)
+        loaded,
+        out,
+        invocation=(_shown(workflow), _shown(out)),
+        workers=workers,
+        scheduler=scheduler,
+        progress=Progress(quiet=quiet),
     )
     return _close(result, out / "report.html")
 

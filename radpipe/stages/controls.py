@@ -131,6 +131,7 @@ def _whole(context: Context, predictions: pd.DataFrame, names: Sequence[str]) ->
         df = resampled.degrees_of_freedom(repeats) if repeats else 0
         mean = resampled.corrected_mean(np.array(list(usable.values())), ratio, df)
         low, high = mean.interval(context.workflow.evaluation.confidence) if mean.standard_error > 0 else (np.nan, np.nan)
+        low, high = max(low, -1.0 if metric == "spearman" else 0.0), min(high, 1.0)
         found[name] = {"value": mean.mean, "low": low, "high": high, "n": len(usable), "repeats": repeats}
     return found
 

@@ -128,7 +128,10 @@ def _others(
 def write_origin(context: Context) -> None:
     """Beside a run's tables, what a refit needs to know of it: where its paths start, from the run folder (no path of the machine
     leaves with a run), and the code that made it."""
-    told = {"base": Path(os.path.relpath(context.workflow.base, context.folder.path)).as_posix(), "engine": engine_version(*ROOMS)}
+    told = {
+        "base": Path(os.path.relpath(context.workflow.base, context.folder.path)).as_posix(),
+        "engine": engine_version(*ROOMS),
+    }
     write_bytes(context.folder.origin, (json.dumps(told, indent=1) + "\n").encode())
 
 

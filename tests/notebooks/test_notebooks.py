@@ -21,7 +21,8 @@ def test_every_notebook_is_run_below() -> None:
 
 # The tour of maps takes 40 s; what it calls is tested in tests/features/maps and tests/stages/test_maps.py.
 @pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem == "feature_maps" else []) for path in NOTEBOOKS]
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem == "feature_maps" else []) for path in NOTEBOOKS],
 )
 def test_runs_and_is_kept_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)

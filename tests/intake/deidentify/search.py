@@ -199,7 +199,14 @@ def _decimals(data: bytes, start: int, stop: int) -> bool:
     while left and part[left - 1 : left] in (b".", b"-", b"+", *(b"%d" % digit for digit in range(10))):
         left -= 1
     right = left
-    while right < len(part) and part[right : right + 1] in (b".", b"e", b"E", b"-", b"+", *(b"%d" % digit for digit in range(10))):
+    while right < len(part) and part[right : right + 1] in (
+        b".",
+        b"e",
+        b"E",
+        b"-",
+        b"+",
+        *(b"%d" % digit for digit in range(10)),
+    ):
         right += 1
     token = part[left:right]
     return bool(_DECIMAL.fullmatch(token)) and token.index(b".") < start - max(0, start - 40) - left
