@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,3 +24,26 @@ def shared_data() -> Path:
     if not (folder / "MANIFEST.sha256").is_file():
         pytest.skip(f"the shared data are not at {folder}; set RADPIPE_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def _kept_servers() -> Any:
+    """Real fork servers that outlive a pool; they end with this process."""
+    from radpipe.stages._attempt import Servers
+
+    class Kept(Servers):
+        def close(self) -> None:
+            pass
+
+    return Kept()
+
+
+@pytest.fixture(scope="module")
+def warm_servers(_kept_servers: Any) -> Iterator[None]:
+    """The runs of this module share fork servers, which load their libraries once.
+
+    For runs in this process and without Dask; a test that ends a pool in the middle of its work must not ask for this.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("radpipe.stages._pool.Servers", lambda: _kept_servers)
+        yield

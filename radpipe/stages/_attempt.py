@@ -14,7 +14,6 @@ from radpipe.errors import RadpipeError, RunError
 from radpipe.io.store import Store
 from radpipe.stages._child import classify
 from radpipe.stages._fork_server import Ended, ForkServer, ServerLost
-from radpipe.stages._preload import KINDS
 
 # A signal from outside (an administrator, a killed process group) must cost nothing; a case that crashes gets a second try.
 _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
@@ -36,7 +35,7 @@ class Servers:
     def borrow(self, kind: str) -> Iterator[ForkServer]:
         """A warm server that nobody else uses meanwhile; started where there is none.
 
-        One that has loaded torch serves light cases too, and takes the place of a light one: a process keeps one warm set.
+        What comes later in a run needs more: a server that lacks it loads it on top. So a process keeps one warm set.
         """
         server = self._take(kind)
         if server is None:
@@ -45,6 +44,8 @@ class Servers:
                 self._all = [other for other in self._all if other.alive] + [server]
                 if self._closed:
                     server.kill()
+        elif not server.has_loaded(kind):
+            server.load(kind)
         try:
             yield server
         finally:
@@ -53,16 +54,10 @@ class Servers:
                     self._idle.append(server)
 
     def _take(self, kind: str) -> ForkServer | None:
+        """An idle server, rather one that has loaded ``kind``."""
         with self._guard:
-            self._idle = [server for server in self._idle if server.alive]
-            for server in self._idle:
-                if set(KINDS[kind]) <= set(KINDS[server.kind]):
-                    self._idle.remove(server)
-                    return server
-            replaced = self._idle.pop() if self._idle else None
-        if replaced is not None:
-            replaced.close()
-        return None
+            self._idle = sorted((server for server in self._idle if server.alive), key=lambda server: server.has_loaded(kind))
+            return self._idle.pop() if self._idle else None
 
     @property
     def closed(self) -> bool:

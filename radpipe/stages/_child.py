@@ -44,7 +44,7 @@ def serve(requests: socket.socket, alive: int, kind: str) -> None:
     """Fork a child for every request until the worker hangs up.
 
     requests : a byte that carries the files (report pipe, output), then one JSON line. Answered by two JSON lines:
-    the child's pid, and how it ended. alive : a pipe that ends when the worker does.
+    the child's pid, and how it ended. Or a byte that carries none, then a kind to load on top. alive : a pipe that ends when the worker does.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to handle
     die_with_parent(int(os.environ["RADPIPE_WORKER"]))
@@ -58,8 +58,12 @@ def serve(requests: socket.socket, alive: int, kind: str) -> None:
         token, files, _, _ = socket.recv_fds(requests, 1, 2)
         if not token:
             return
-        report, output = files
         line = receive_line(requests)
+        if not files:
+            _preload.load(json.loads(line))
+            _send(requests, {"ready": os.getpid()})
+            continue
+        report, output = files
         pid = os.fork()
         if pid == 0:
             _be_child(json.loads(line), requests, alive, report, output)
@@ -131,8 +135,8 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
 
     workdir = Path(request["workdir"])
     try:
-        if not set(_preload.KINDS[request["preload"]]) <= set(_preload.KINDS.get(_preload.loaded, ())) or not _preload.loaded:
-            raise RuntimeError(f"the fork server has loaded {_preload.loaded!r}, not {request['preload']!r}")
+        if not _preload.has_loaded(request["preload"]):
+            raise RuntimeError(f"the fork server has not loaded {request['preload']!r}")
         module, _, attribute = request["function"].partition(":")
         row = getattr(import_module(module), attribute)(request["payload"], workdir)
         seal(request["stage"], request["key"], workdir, row)

@@ -20,7 +20,7 @@ import psutil
 
 from radpipe.errors import RunError
 from radpipe.stages._child import receive_line
-from radpipe.stages._preload import ENVIRONMENT
+from radpipe.stages._preload import ENVIRONMENT, KINDS
 
 START_TIMEOUT_S = 300.0
 # Memory is looked at this often: 40 ms is some 100 MB at the speed at which a case can fill pages.
@@ -51,21 +51,21 @@ class ForkServer:
     """One server process that has preloaded ``kind``; one child at a time. Not shared between threads at one time."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
+        self._loaded = set(KINDS[kind])
         self._closed = threading.Event()
         started = threading.Event()
         # The kernel's "die with your parent" looks at the thread that made the process, so that thread lives as long.
-        threading.Thread(target=self._own, args=(started,), daemon=True, name="fork server's parent").start()
+        threading.Thread(target=self._own, args=(kind, started), daemon=True, name="fork server's parent").start()
         started.wait()
         self._wait_until_ready()
 
-    def _own(self, started: threading.Event) -> None:
+    def _own(self, kind: str, started: threading.Event) -> None:
         ours, theirs = socket.socketpair()
         alive, self._alive = os.pipe()
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the server
         self._socket = ours
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "radpipe.stages._child", str(theirs.fileno()), str(alive), self.kind],
+            [sys.executable, "-m", "radpipe.stages._child", str(theirs.fileno()), str(alive), kind],
             env={**os.environ, **ENVIRONMENT, "RADPIPE_WORKER": str(os.getpid())},
             pass_fds=(theirs.fileno(), alive),
             stdin=subprocess.DEVNULL,
@@ -76,6 +76,17 @@ class ForkServer:
         os.close(alive)
         started.set()
         self._closed.wait()
+
+    def has_loaded(self, kind: str) -> bool:
+        """Whether a case of this kind finds all it needs."""
+        return self._loaded.issuperset(KINDS[kind])
+
+    def load(self, kind: str) -> None:
+        """Load ``kind`` on top of what is there. RunError where it cannot be; ServerLost where the server was killed meanwhile."""
+        with contextlib.suppress(OSError):  # what became of it, its answer says
+            self._socket.sendall(b"+" + json.dumps(kind).encode() + b"\n")
+        self._wait_until_ready()
+        self._loaded |= set(KINDS[kind])
 
     def _wait_until_ready(self) -> None:
         self._socket.settimeout(START_TIMEOUT_S)

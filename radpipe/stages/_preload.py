@@ -23,7 +23,8 @@ ENVIRONMENT = {
 }
 
 # intake: what reading an export needs. light: what checking, preparing and extracting a case needs; about 1.3 CPU seconds.
-# torch: what learning needs on top, 2.5 more. monai: what segmentation and MONAI's networks need on top of that, 2.5 more.
+# torch: what selecting inputs and learning from features needs on top, 3 more. cnn: an optimiser's first step imports torch's compiler,
+# 3 more. monai: what segmentation and MONAI's networks need on top of that, 2.5 more.
 LIGHT = (
     "numpy",
     "pandas",
@@ -48,6 +49,7 @@ TORCH = (
     "radpipe.models.logistic",
     "radpipe.models.xgboost",
 )
+CNN = ("torch._dynamo",)
 MONAI = (
     "monai.inferers",
     "monai.losses",
@@ -74,34 +76,38 @@ KINDS: dict[str, tuple[str, ...]] = {
     "intake": INTAKE,
     "light": LIGHT,
     "torch": (*LIGHT, *TORCH),
-    "monai": (*LIGHT, *TORCH, *MONAI),
+    "cnn": (*LIGHT, *TORCH, *CNN),
+    "monai": (*LIGHT, *TORCH, *CNN, *MONAI),
 }
 
-loaded = ""  # the kind that this process has loaded whole; a case asserts it
+_loaded: set[str] = set()
+
+
+def has_loaded(kind: str) -> bool:
+    """Whether this process has loaded everything of ``kind``."""
+    return _loaded.issuperset(KINDS[kind])
 
 
 def load(kind: str) -> None:
-    """Import and warm everything of ``kind`` in this process."""
+    """Import and warm everything of ``kind`` in this process, on top of what it has loaded already."""
     missing = [f"{name}={value}" for name, value in ENVIRONMENT.items() if os.environ.get(name) != value]
     if missing:
         raise RuntimeError(f"the fork server was started without {', '.join(missing)}")
     for name in KINDS[kind]:
         import_module(name)
-    if "SimpleITK" in KINDS[kind]:
+    new = set(KINDS[kind]) - _loaded
+    if "SimpleITK" in new:
         import SimpleITK
 
         SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # type: ignore[no-untyped-call]
         import_module("radpipe.features.extract").warm_up()
-    if "torch" in KINDS[kind]:
+    if "torch" in new:
         import torch
 
         torch.set_num_threads(1)
         torch.set_num_interop_threads(1)
-        # Besides what it says: its first call, like an optimiser's first step, imports 800 modules (1.6 CPU seconds), which
-        # every case would otherwise pay for itself.
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")  # and not use_deterministic_algorithms: that one imports torch's compiler
     # What is loaded stays: without this, a case's first collection touches, and so copies, every page it shares with us.
     gc.collect()
     gc.freeze()
-    global loaded
-    loaded = kind
+    _loaded.update(new)

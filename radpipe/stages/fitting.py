@@ -140,7 +140,9 @@ def preload_for(workflow: Workflow) -> str:
     networks = [
         lookup(CLASSIFIERS, model.network, "network") for model in workflow.models.values() if isinstance(model, Cnn3dParams)
     ]
-    return "monai" if any(network.library == "monai" for network in networks) else "torch"
+    if not networks:
+        return "torch"
+    return "monai" if any(network.library == "monai" for network in networks) else "cnn"
 
 
 def _weights(workflow: Workflow) -> dict[str, tuple[str, str]]:

@@ -138,7 +138,8 @@ def facts(payload: dict[str, Any], workdir: Path) -> dict[str, Any]:
     import SimpleITK
 
     return {
-        "preloaded": _preload.loaded,
+        "preloaded": [kind for kind in _preload.KINDS if _preload.has_loaded(kind)],
+        "server": os.getppid(),
         "modules": modules,
         "threads": {name: os.environ[name] for name in os.environ if name.endswith(("_NUM_THREADS", "_OF_THREADS"))},
         "itk": SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads(),

@@ -16,6 +16,8 @@ from radpipe.errors import CohortError
 from radpipe.io.volumes import read_mask
 from radpipe.pipeline import run
 
+pytestmark = pytest.mark.usefixtures("warm_servers")
+
 UP_TO_TRAIN = ("cohort", "preprocess", "segment", "extract", "habitats", "patients", "embed", "select", "train")
 OUTCOMES = {
     "number": {"outcome": "dose", "outcome_kind": "number"},
@@ -60,7 +62,7 @@ def write(folder, kind: str, **changes) -> Workflow:
 def test_from_a_manifest_to_predictions(tmp_path, kind, beside):
     workflow = write(tmp_path, kind)
     assert set(workflow.references_added) == beside
-    result = run(workflow, tmp_path / "out", workers=1, only=UP_TO_TRAIN)
+    result = run(workflow, tmp_path / "out", workers=1, scheduler="processes", only=UP_TO_TRAIN)
     assert result.exit_code == 0
     said = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     cohort = pd.read_parquet(tmp_path / "out" / "cohort.parquet").set_index("case_id")
@@ -96,7 +98,7 @@ def test_more_inputs_than_patients_after_selection_are_named(tmp_path):
     pd.concat([wide, further], axis=1).to_csv(tmp_path / "features.csv", index=False)
     settings = workflow.selection.model_copy(update={"selector": "none", "max_features": None, "redundancy": 1.0})
     loose = workflow.model_copy(update={"selection": settings})
-    assert run(loose, tmp_path / "out", workers=1, only=UP_TO_TRAIN).exit_code == 3
+    assert run(loose, tmp_path / "out", workers=1, scheduler="processes", only=UP_TO_TRAIN).exit_code == 3
     failures = pd.read_csv(tmp_path / "out" / "failures.csv")
     assert failures["problem"].str.contains("input selection kept 65 inputs, and 1[68] cases train").all()
     assert failures["hint"].str.contains("max_features").all()
@@ -112,7 +114,7 @@ def test_one_image_under_two_patient_ids_is_refused(study, tmp_path):
     with pytest.raises(
         CohortError, match=r"same image stands under different patient_ids: 'P00' \(case P00\) and 'P02' \(case P02\)"
     ):
-        run(workflow, tmp_path / "out", workers=1, only=("cohort",))
+        run(workflow, tmp_path / "out", workers=1, scheduler="processes", only=("cohort",))
 
 
 BASE = {

@@ -29,6 +29,8 @@ from radpipe.stages._progress import Progress
 from radpipe.stages.cases import TableCase, read_cases, single_case
 from radpipe.stages.maps import MapOptions, write_maps
 
+pytestmark = pytest.mark.usefixtures("warm_servers")
+
 GRID = Grid((8, 12, 14), (3.0, 2.0, 1.5), (10.0, -20.0, 30.0), (0.6, 0.8, 0.0, -0.8, 0.6, 0.0, 0.0, 0.0, 1.0))
 FEW = {"setting": {"binWidth": 40}, "featureClass": {"firstorder": ["Mean", "Entropy"], "gldm": ["DependenceEntropy"]}}
 

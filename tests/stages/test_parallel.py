@@ -120,12 +120,26 @@ def test_poison_is_classed_and_costs_no_other(scheduler: str, store: Store, pool
 
 def test_limits_threads_and_preload_of_a_child(store: Store, pool: Pool) -> None:
     row = run([task(1, "facts")], store, pool, preload="light").done["case 1"].row
-    assert row["preloaded"] == "light"
+    assert "light" in row["preloaded"] and "torch" not in row["preloaded"]
     assert {"numpy", "SimpleITK", "numba", "radpipe.features.extract"} <= set(row["modules"])
     assert {"OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"} <= set(row["threads"])
     assert set(row["threads"].values()) == {"1"}
     assert (row["itk"], row["core"], row["cpu_s"]) == (1, 0, 150)
     assert row["numpy"] == 1.5 and math.isnan(row["nan"])
+
+
+def test_a_server_loads_more_on_top_and_then_serves_both(store: Store) -> None:
+    with Pool(1, scheduler="processes") as pool:
+        first, second, third = (
+            run([task(n, "facts")], store, pool, preload=kind).done[f"case {n}"].row
+            for n, kind in enumerate(["bare", "light", "bare"])
+        )
+    assert [("light" in row["preloaded"], "radpipe.features.extract" in row["modules"]) for row in (first, second, third)] == [
+        (False, False),
+        (True, True),
+        (True, True),
+    ]
+    assert first["server"] == second["server"] == third["server"]
 
 
 def test_a_rerun_starts_no_worker_and_computes_nothing(store: Store, pool: Pool) -> None:

@@ -20,6 +20,8 @@ from radpipe.errors import CohortError, ConfigError
 from radpipe.io.volumes import read_image, write_mask
 from radpipe.pipeline import RunResult
 
+pytestmark = pytest.mark.usefixtures("warm_servers")
+
 UPTO_PATIENTS = ("cohort", "extract", "patients")
 UPTO_COMPARE = tuple(name for name in pipeline.stage_names() if name != "report")
 MODELS = {

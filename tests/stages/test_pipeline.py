@@ -24,6 +24,8 @@ from radpipe.errors import CohortError, ConfigError, RunError
 from radpipe.io.volumes import read_image, read_mask, write_image, write_mask
 from radpipe.pipeline import RunResult
 
+pytestmark = pytest.mark.usefixtures("warm_servers")
+
 FEATURES = ("cohort", "preprocess", "extract")  # as far as many tests need to go
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

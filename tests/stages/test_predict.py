@@ -14,6 +14,8 @@ from radpipe.errors import CohortError, ConfigError, RunError
 from radpipe.pipeline import run
 from radpipe.stages.predict import predict
 
+pytestmark = pytest.mark.usefixtures("warm_servers")
+
 MODELS = {
     "ann": {"kind": "ann", "inputs": ["selected", "clinical"], "members": 1},
     "volume": {"kind": "logistic", "inputs": "volume"},
@@ -29,11 +31,12 @@ def write_manifest(folder, rows):
 
 
 @pytest.fixture(scope="module")
-def done(module_study, tmp_path_factory):
+def done(warm_servers, module_study, tmp_path_factory):
     """A finished run and a manifest of two new cases beside a known one."""
     out = tmp_path_factory.mktemp("runs") / "out"
-    workflow = load_workflow(module_study.write(models=MODELS, selection={"max_features": 2, "trees": 20, "rounds": 2}))
-    assert run(workflow, out, workers=1).exit_code == 0
+    compute = {"workers": 1, "scheduler": "processes"}
+    written = module_study.write(models=MODELS, selection={"max_features": 2, "trees": 20, "rounds": 2}, compute=compute)
+    assert run(load_workflow(written), out).exit_code == 0
     folder = tmp_path_factory.mktemp("new")
     others = type(module_study)(folder, [{}] * 40)
     others.add(2)

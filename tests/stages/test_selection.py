@@ -16,6 +16,8 @@ from radpipe.errors import CohortError, ConfigError, RunError
 from radpipe.evaluation.agreement import icc_a1_of
 from radpipe.stages import work
 
+pytestmark = pytest.mark.usefixtures("warm_servers")
+
 UPTO_SELECT = ("cohort", "preprocess", "segment", "extract", "habitats", "patients", "select")
 ANN = {"kind": "ann", "inputs": "selected", "members": 1, "iterations": 20}
 

@@ -30,6 +30,8 @@ from radpipe.pipeline import RunResult
 from radpipe.stages import work
 from radpipe.stages.map_store import load_labels, load_maps, save_labels, save_maps
 
+pytestmark = pytest.mark.usefixtures("warm_servers")
+
 MAPS: dict[str, Any] = {
     "features": {"firstorder": ["Mean", "Variance"]},
     "habitats": {"k": [2, 3], "halvings": 2, "voxels_per_case": 40, "starts": 2, "agreement": 0.5},

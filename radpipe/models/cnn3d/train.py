@@ -91,13 +91,13 @@ def device_of(wanted: str) -> torch.device:
 @contextmanager
 def at(device: torch.device) -> Iterator[None]:
     """On a GPU some layers have no deterministic form: there, what radpipe's workers ask torch for is a warning, no error."""
-    before, only_warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if device.type != "cpu":
-        torch.use_deterministic_algorithms(before, warn_only=True)
+    before = torch.get_deterministic_debug_mode()
+    if device.type != "cpu" and before:
+        torch.set_deterministic_debug_mode("warn")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before, warn_only=only_warns)
+        torch.set_deterministic_debug_mode(before)
 
 
 def train_member(
