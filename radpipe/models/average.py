@@ -10,9 +10,10 @@ import numpy as np
 from sklearn.metrics import log_loss
 
 from radpipe.errors import SchemaError
-from radpipe.models.calibrate import AnyCalibration, NumberCalibration, SurvivalCalibration, calibrate_for, calibration_from_json
+from radpipe.models.calibrate import AnyCalibration, calibrate_for, calibration_from_json
 from radpipe.models.config import AverageParams
 from radpipe.models.encode import table_of
+from radpipe.models.fitted import Calibrated
 from radpipe.models.model import Examples, check_parts
 from radpipe.models.survival import partial_likelihood, risk_sets
 from radpipe.typing import FloatArray
@@ -25,7 +26,7 @@ def columns_of(name: str, n_classes: int) -> list[str]:
 
 
 @dataclass(frozen=True)
-class FittedAverage:
+class FittedAverage(Calibrated):
     """See :class:`radpipe.models.model.Fitted`. The examples' table holds the members' predictions; see :func:`columns_of`."""
 
     params: AverageParams
@@ -35,27 +36,11 @@ class FittedAverage:
     summary: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def predict_proba(self, examples: Examples) -> FloatArray:
-        return self.calibration.apply(_mean(examples, self.params, self.n_classes))
-
-    def predict_score(self, examples: Examples) -> FloatArray:
-        if not isinstance(self.calibration, SurvivalCalibration | NumberCalibration):
-            raise SchemaError("classes have no score.", hint="Ask for probabilities.")
-        return self.calibration.score(_mean(examples, self.params, self.n_classes))
-
-    def facts(self) -> dict[str, Any]:
-        return {**self.summary, **self.calibration.facts()}
+    def raw(self, examples: Examples) -> FloatArray:
+        return _mean(examples, self.params, self.n_classes)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        info = {
-            "kind": "average",
-            "params": self.params.model_dump(mode="json"),
-            "n_classes": self.n_classes,
-            "calibration": self.calibration.to_json(),
-            "saw": sorted(self.saw),
-            "facts": self.summary,
-        }
-        return {"weights": np.full(len(self.params.of), 1 / len(self.params.of))}, info
+        return {"weights": np.full(len(self.params.of), 1 / len(self.params.of))}, self.record(n_classes=self.n_classes)
 
 
 def fit(train: Examples, selection: Examples, params: AverageParams, *, seed: int) -> FittedAverage:

@@ -40,6 +40,9 @@ class Calibration:
             p = expit(self.intercept + self.slope * safe_logit(p_1))
         return np.column_stack([1.0 - p, p])
 
+    def score(self, raw: FloatArray) -> FloatArray:
+        raise SchemaError("a model of classes has no score.", hint="Ask for its probabilities.")
+
     def facts(self) -> dict[str, float]:
         return {
             "recalibration_slope": self.slope,
@@ -123,6 +126,9 @@ class ClassesCalibration:
     def apply(self, p: FloatArray) -> FloatArray:
         """(n, k) raw probabilities -> (n, k) recalibrated."""
         return np.asarray(softmax(np.array(self.intercepts) + self.slope * np.log(np.clip(p, LEAST, None)), axis=1))
+
+    def score(self, raw: FloatArray) -> FloatArray:
+        raise SchemaError("a model of classes has no score.", hint="Ask for its probabilities.")
 
     def facts(self) -> dict[str, float | None]:
         return {"recalibration_slope": self.slope, "recalibration_intercept": None, "threshold": None}

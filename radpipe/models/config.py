@@ -84,15 +84,23 @@ class OrderSettings(Settings):
         return self
 
 
-class AnnParams(Settings):
+class TableParams(Settings):
+    """What all models of tables share."""
+
+    kind: str
+    inputs: TableInputs
+    """Which table it eats, or several: [selected, clinical] puts their columns side by side."""
+    sources: Sources = ALL_SOURCES
+    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
+    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
+
+
+class AnnParams(TableParams):
     """A small neural network on features: scaling, perceptron, unscaling and probabilistic layers; averaged over seeds."""
 
     kind: Literal["ann"] = "ann"
     inputs: TableInputs = "selected"
     """Which table it eats: the selected features, all features, the clinical columns, or the volume (as its logarithm)."""
-    sources: Sources = ALL_SOURCES
-    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     recipe: Literal["modern", "opennn"] = "modern"
     """modern: cross-entropy of logits with a logistic or softmax layer; numbers standardised, squared error, unscaling; times to an
     event by Cox's partial likelihood. opennn: targets scaled to [-1, 1], squared error, unscaling, clip; not for times."""
@@ -146,7 +154,7 @@ class AnnParams(Settings):
         """Why these settings are not for such an outcome, or None."""
         if outcome_kind == "time_to_event" and self.recipe == "opennn":
             return "recipe: opennn is for classes and numbers; times to an event need recipe: modern."
-        fitting = {
+        fitting: tuple[str, ...] = {
             "classes": ("cross_entropy",) if self.recipe == "modern" else ("mean_squared", "normalized_squared", "weighted_squared", "minkowski"),
             "number": ("mean_squared", "normalized_squared", "minkowski"),
             "time_to_event": ("cox",),
@@ -283,28 +291,22 @@ class Cnn3dParams(Settings):
         return params
 
 
-class LogisticParams(Settings):
+class LogisticParams(TableParams):
     """Logistic regression with an L2 penalty, on the clinical columns, the volume or any table."""
 
     kind: Literal["logistic"] = "logistic"
     inputs: TableInputs = "clinical"
     """Which table it eats. Volumes go in as logarithms."""
-    sources: Sources = ALL_SOURCES
-    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     c: float = Field(1.0, gt=0)
     """Inverse of the L2 penalty on standardised inputs, as in scikit-learn."""
 
 
-class XgboostParams(Settings):
+class XgboostParams(TableParams):
     """Gradient-boosted trees (xgboost), stopped on the selection part."""
 
     kind: Literal["xgboost"] = "xgboost"
     inputs: TableInputs = "features"
     """Which table it eats."""
-    sources: Sources = ALL_SOURCES
-    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     rounds: int = Field(200, ge=1, le=100_000)
     """The most trees."""
     minimum_rounds: int = Field(10, ge=1)
@@ -324,15 +326,11 @@ class XgboostParams(Settings):
     calibration: CalibrationSettings = CalibrationSettings()
 
 
-class ForestParams(Settings):
+class ForestParams(TableParams):
     """A random forest on the features, recalibrated on the selection part."""
 
     kind: Literal["forest"] = "forest"
     inputs: TableInputs = "features"
-    """Which table it eats, or several: [selected, clinical] puts their columns side by side."""
-    sources: Sources = ALL_SOURCES
-    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     trees: int = Field(100, ge=1, le=10_000)
     """Trees, each on a bootstrap sample of the training part, with the square root of the columns (a third of them for numbers) tried
     at every split."""
@@ -341,15 +339,11 @@ class ForestParams(Settings):
     calibration: CalibrationSettings = CalibrationSettings()
 
 
-class SvmParams(Settings):
+class SvmParams(TableParams):
     """A support vector machine on the features; its decision value becomes a probability on the selection part."""
 
     kind: Literal["svm"] = "svm"
     inputs: TableInputs = "features"
-    """Which table it eats, or several: [selected, clinical] puts their columns side by side."""
-    sources: Sources = ALL_SOURCES
-    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     kernel: Literal["rbf", "linear"] = "rbf"
     """rbf: exp(-gamma |x - x'|^2) of standardised inputs."""
     c: float = Field(1.0, gt=0)
@@ -359,29 +353,23 @@ class SvmParams(Settings):
     calibration: CalibrationSettings = CalibrationSettings()
 
 
-class LinearParams(Settings):
+class LinearParams(TableParams):
     """Linear regression of a number with an L2 penalty (ridge)."""
 
     kind: Literal["linear"] = "linear"
     inputs: TableInputs = "features"
     """Which table it eats, or several: [selected, clinical] puts their columns side by side. Volumes go in as logarithms."""
-    sources: Sources = ALL_SOURCES
-    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     penalty: float = Field(1.0, ge=0)
     """Times half the sum of squared coefficients of standardised inputs, beside half the sum of squared errors of the
     standardised outcome; 0 for ordinary least squares."""
 
 
-class CoxParams(Settings):
+class CoxParams(TableParams):
     """Cox's proportional hazards model with an L2 penalty (ridge), for times to an event."""
 
     kind: Literal["cox"] = "cox"
     inputs: TableInputs = "features"
     """Which table it eats, or several: [selected, clinical] puts their columns side by side. Volumes go in as logarithms."""
-    sources: Sources = ALL_SOURCES
-    """Of ``selected`` and ``features``: which columns. scalar: one value a region; maps: statistics of feature maps; habitats: their
-    shares and means; embedding: a 3D CNN's deep features. By default all that the workflow makes, but no embedding."""
     penalty: float = Field(1.0, ge=0)
     """Times half the sum of squared coefficients of standardised inputs, beside the partial likelihood's negative logarithm."""
     ties: Literal["efron", "breslow"] = "efron"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import log_loss
 
 from radpipe.core.seeds import derive_seed
-from radpipe.models.calibrate import AnyCalibration, calibrate_for, calibration_from_json
+from radpipe.models.calibrate import calibrate_for
 from radpipe.models.config import ForestParams, logarithms
 from radpipe.models.encode import Encoder
+from radpipe.models.fitted import FittedTable, loader
 from radpipe.models.model import Examples, check_parts
 from radpipe.typing import FloatArray, IntArray
 
@@ -46,6 +47,20 @@ class Trees:
             total += self.value[node]
         return np.asarray(total / len(self.roots))
 
+    def raw(self, x: FloatArray) -> FloatArray:
+        """(n,) of class 1 or the number, (n, k) of more classes."""
+        return _raw(self.predict(x))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {part.name: getattr(self, part.name).copy() for part in fields(self)}
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> Trees:
+        return cls(*(np.array(arrays[part.name]) for part in fields(cls)))
+
     @classmethod
     def of(cls, model: RandomForestClassifier | RandomForestRegressor) -> Trees:
         """The trees of a fitted forest of scikit-learn."""
@@ -67,41 +82,7 @@ class Trees:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class FittedForest:
-    """See :class:`radpipe.models.model.Fitted`."""
-
-    params: ForestParams
-    encoder: Encoder
-    trees: Trees
-    calibration: AnyCalibration
-    saw: frozenset[str]
-    summary: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def predict_proba(self, examples: Examples) -> FloatArray:
-        return self.calibration.apply(_raw(self.trees.predict(self.encoder.apply(examples))))
-
-    def predict_score(self, examples: Examples) -> FloatArray:
-        return self.trees.predict(self.encoder.apply(examples))[:, 0]
-
-    def facts(self) -> dict[str, Any]:
-        return {**self.summary, **self.calibration.facts()}
-
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        names = ("roots", "left", "right", "column", "threshold", "value")
-        info = {
-            "kind": "forest",
-            "params": self.params.model_dump(mode="json"),
-            "encoder": self.encoder.to_json(),
-            "calibration": self.calibration.to_json(),
-            "saw": sorted(self.saw),
-            "facts": self.summary,
-        }
-        return {name: getattr(self.trees, name).copy() for name in names}, info
-
-
-def fit(train: Examples, selection: Examples, params: ForestParams, *, seed: int) -> FittedForest:
+def fit(train: Examples, selection: Examples, params: ForestParams, *, seed: int) -> FittedTable:
     """Grow on the training part, recalibrate on the selection part. Breiman 2001, doi:10.1023/A:1010933404324."""
     saw = check_parts(train, selection, kinds=("classes", "number"), many=True)
     encoder = Encoder.learn(train, logarithm=logarithms(params))
@@ -126,24 +107,10 @@ def fit(train: Examples, selection: Examples, params: ForestParams, *, seed: int
         "inputs": " ".join(encoder.inputs),
     }
     calibration = calibrate_for(_raw(of_train), train, _raw(of_selection), selection, params.calibration)
-    return FittedForest(params, encoder, trees, calibration, saw, summary)
-
-
-def load(arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> FittedForest:
-    """The model whose ``state()`` this is."""
-    names = ("roots", "left", "right", "column", "threshold", "value")
-    return FittedForest(
-        ForestParams.model_validate(info["params"]),
-        Encoder.from_json(info["encoder"]),
-        Trees(*(np.array(arrays[name]) for name in names)),
-        calibration_from_json(info["calibration"]),
-        frozenset(info["saw"]),
-        dict(info["facts"]),
-    )
+    return FittedTable(params, encoder, trees, calibration, saw, summary)
 
 
 def _raw(found: FloatArray) -> FloatArray:
-    """(n, k) -> what the calibration takes: (n,) of class 1 or the number, (n, k) of more classes."""
     return found if found.shape[1] > 2 else found[:, -1]
 
 
@@ -152,3 +119,6 @@ def _error(found: FloatArray, part: Examples) -> float:
     if part.kind == "number":
         return float(np.mean((found[:, 0] - np.asarray(part.value)) ** 2))
     return float(log_loss(part.y, found, labels=list(range(found.shape[1]))))
+
+
+load = loader(ForestParams, Trees.from_state)

@@ -14,12 +14,13 @@ from radpipe.errors import SchemaError
 from radpipe.models.calibrate import Calibration, youden
 from radpipe.models.config import GivenParams
 from radpipe.models.encode import table_of
+from radpipe.models.fitted import Calibrated
 from radpipe.models.model import Examples, check_parts
 from radpipe.typing import FloatArray
 
 
 @dataclass(frozen=True)
-class FittedGiven:
+class FittedGiven(Calibrated):
     """See :class:`radpipe.models.model.Fitted`. Nothing is learnt but the threshold."""
 
     params: GivenParams
@@ -28,24 +29,11 @@ class FittedGiven:
     summary: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def predict_proba(self, examples: Examples) -> FloatArray:
-        return self.calibration.apply(told(examples, self.params))
-
-    def predict_score(self, examples: Examples) -> FloatArray:
-        raise SchemaError("classes have no score.", hint="Ask for probabilities.")
-
-    def facts(self) -> dict[str, Any]:
-        return {**self.summary, **self.calibration.facts()}
+    def raw(self, examples: Examples) -> FloatArray:
+        return told(examples, self.params)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        info = {
-            "kind": "given",
-            "params": self.params.model_dump(mode="json"),
-            "calibration": self.calibration.to_json(),
-            "saw": sorted(self.saw),
-            "facts": self.summary,
-        }
-        return {"threshold": np.array(self.calibration.threshold)}, info
+        return {"threshold": np.array(self.calibration.threshold)}, self.record()
 
 
 def told(examples: Examples, params: GivenParams) -> FloatArray:

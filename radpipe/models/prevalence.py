@@ -18,13 +18,14 @@ from radpipe.models.calibrate import (
     survival_calibration,
 )
 from radpipe.models.config import PrevalenceParams
+from radpipe.models.fitted import Calibrated
 from radpipe.models.model import EVENT, Examples, check_parts
 from radpipe.models.survival import partial_likelihood, risk_sets
 from radpipe.typing import FloatArray
 
 
 @dataclass(frozen=True)
-class FittedPrevalence:
+class FittedPrevalence(Calibrated):
     """See :class:`radpipe.models.model.Fitted`. level : (k,) shares of the classes; (1,) the mean of a number; (1,) 0 for times."""
 
     params: PrevalenceParams
@@ -42,18 +43,8 @@ class FittedPrevalence:
     def predict_score(self, examples: Examples) -> FloatArray:
         return np.full(len(examples), float(self.level[0]))
 
-    def facts(self) -> dict[str, Any]:
-        return {**self.summary, **self.calibration.facts()}
-
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        info = {
-            "kind": "prevalence",
-            "params": self.params.model_dump(mode="json"),
-            "calibration": self.calibration.to_json(),
-            "saw": sorted(self.saw),
-            "facts": self.summary,
-        }
-        return {"level": self.level.copy()}, info
+        return {"level": self.level.copy()}, self.record()
 
 
 def fit(train: Examples, selection: Examples, params: PrevalenceParams, *, seed: int) -> FittedPrevalence:

@@ -57,7 +57,8 @@ def load(kind: str, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -
             hint="Train it again, or open it as what it is.",
         )
     try:
-        return loader(arrays, info)
+        fitted: Fitted = loader(arrays, info)
+        return fitted
     except KeyError as error:
         raise SchemaError(
             f"the saved {kind} model lacks {error}.", hint="It was cut short or made by another version: train it again."

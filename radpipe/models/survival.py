@@ -142,7 +142,7 @@ class Baseline:
         before = np.cumsum(total, axis=1) - total
         share = np.divide(own, total, out=np.zeros_like(own), where=total > 0)
         # The sum telescopes to at most 1, but rounds past it where the hazard is large.
-        return np.clip(np.sum(np.exp(-before) * -np.expm1(-total) * share, axis=1), 0.0, 1.0)
+        return np.asarray(np.clip(np.sum(np.exp(-before) * -np.expm1(-total) * share, axis=1), 0.0, 1.0))
 
 
 def baseline(score: FloatArray, time: FloatArray, code: IntArray, ties: Ties = "efron") -> Baseline:

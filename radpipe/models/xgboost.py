@@ -3,63 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
 
 from radpipe.core.seeds import derive_seed
-from radpipe.errors import SchemaError
-from radpipe.models.calibrate import AnyCalibration, NumberCalibration, SurvivalCalibration, calibrate_for, calibration_from_json
+from radpipe.models.calibrate import calibrate_for
 from radpipe.models.config import XgboostParams, logarithms
 from radpipe.models.encode import Encoder
+from radpipe.models.fitted import FittedTable, loader
 from radpipe.models.model import EVENT, Examples, check_parts
 from radpipe.models.stopping import BestSoFar
 from radpipe.typing import FloatArray
 
 
 @dataclass(frozen=True)
-class FittedXgboost:
-    """See :class:`radpipe.models.model.Fitted`. booster : cut after the best tree."""
+class Boosted:
+    """booster : cut after the best tree. hazard : whether it predicts the logarithm of a hazard."""
 
-    params: XgboostParams
-    encoder: Encoder
     booster: xgb.Booster
-    calibration: AnyCalibration
-    saw: frozenset[str]
-    summary: dict[str, Any]
-    history: list[dict[str, Any]] = field(default_factory=list)
+    hazard: bool
 
-    def predict_proba(self, examples: Examples) -> FloatArray:
-        return self.calibration.apply(_predict(self.booster, self.encoder.apply(examples), self._is_hazard))
+    def raw(self, x: FloatArray) -> FloatArray:
+        """(n,) probability of class 1, value or logarithm of the hazard; (n, k) of more than two classes."""
+        return self.booster.predict(_matrix(x), output_margin=self.hazard).astype(np.float64)
 
-    def predict_score(self, examples: Examples) -> FloatArray:
-        if not isinstance(self.calibration, SurvivalCalibration | NumberCalibration):
-            raise SchemaError("classes have no score.", hint="Ask for probabilities.")
-        return self.calibration.score(_predict(self.booster, self.encoder.apply(examples), self._is_hazard))
-
-    @property
-    def _is_hazard(self) -> bool:
-        return isinstance(self.calibration, SurvivalCalibration)
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"booster": np.frombuffer(bytes(self.booster.save_raw("ubj")), np.uint8).copy()}
 
     def facts(self) -> dict[str, Any]:
-        return {**self.summary, **self.calibration.facts()}
+        return {"hazard": self.hazard}
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        arrays = {"booster": np.frombuffer(bytes(self.booster.save_raw("ubj")), np.uint8).copy()}
-        info = {
-            "kind": "xgboost",
-            "params": self.params.model_dump(mode="json"),
-            "encoder": self.encoder.to_json(),
-            "calibration": self.calibration.to_json(),
-            "saw": sorted(self.saw),
-            "facts": self.summary,
-        }
-        return arrays, info
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> Boosted:
+        booster = xgb.Booster(params={"nthread": 1, "verbosity": 0})
+        booster.load_model(bytearray(np.asarray(arrays["booster"], np.uint8).tobytes()))
+        return cls(booster, bool(info["hazard"]))
 
 
-def fit(train: Examples, selection: Examples, params: XgboostParams, *, seed: int) -> FittedXgboost:
+def fit(train: Examples, selection: Examples, params: XgboostParams, *, seed: int) -> FittedTable:
     """Boost on the training part, stop and recalibrate on the selection part.
 
     Chen and Guestrin 2016, doi:10.1145/2939672.2939785. The loss is that of the outcome's kind: cross-entropy, squared error, or
@@ -85,7 +69,7 @@ def fit(train: Examples, selection: Examples, params: XgboostParams, *, seed: in
     trees = min(stopper.best.step, steps)
     booster = booster[:trees]
     booster.set_param({"nthread": 1})
-    history = [
+    history: list[dict[str, Any]] = [
         {"member": 0, "epoch": step + 1, "loss": None, "error": error, "regularisation": None, "selection_error": other}
         for step, (error, other) in enumerate(zip(log["train"][error_term], log["selection"][error_term], strict=True))
     ]
@@ -98,24 +82,9 @@ def fit(train: Examples, selection: Examples, params: XgboostParams, *, seed: in
         "selection_error": _finite(history[trees - 1]["selection_error"]),
         "inputs": " ".join(encoder.inputs),
     }
-    hazard = train.kind == "time_to_event"
-    raw, raw_selection = _predict(booster, inside, hazard), _predict(booster, inside_selection, hazard)
-    calibration = calibrate_for(raw, train, raw_selection, selection, params.calibration)
-    return FittedXgboost(params, encoder, booster, calibration, saw, summary, history)
-
-
-def load(arrays: Mapping[str, np.ndarray], info: Mapping[str, Any]) -> FittedXgboost:
-    """The model whose ``state()`` this is."""
-    booster = xgb.Booster(params={"nthread": 1, "verbosity": 0})
-    booster.load_model(bytearray(np.asarray(arrays["booster"], np.uint8).tobytes()))
-    return FittedXgboost(
-        XgboostParams.model_validate(info["params"]),
-        Encoder.from_json(info["encoder"]),
-        booster,
-        calibration_from_json(info["calibration"]),
-        frozenset(info["saw"]),
-        dict(info["facts"]),
-    )
+    core = Boosted(booster, train.kind == "time_to_event")
+    calibration = calibrate_for(core.raw(inside), train, core.raw(inside_selection), selection, params.calibration)
+    return FittedTable(params, encoder, core, calibration, saw, summary, history)
 
 
 class _Stop(xgb.callback.TrainingCallback):
@@ -137,11 +106,6 @@ def _finite(error: float) -> float | None:
 
 def _matrix(x: FloatArray, y: np.ndarray | None = None) -> xgb.DMatrix:
     return xgb.DMatrix(x, label=y, nthread=1)
-
-
-def _predict(booster: xgb.Booster, x: FloatArray, hazard: bool = False) -> FloatArray:
-    """(n,) probability of class 1, value or (hazard) logarithm of the hazard; (n, k) of more than two classes."""
-    return booster.predict(_matrix(x), output_margin=hazard).astype(np.float64)
 
 
 def _loss(train: Examples) -> tuple[str, dict[str, Any]]:
@@ -167,3 +131,6 @@ def _label(part: Examples) -> np.ndarray:
     # xgboost writes a censored time as a negative one, so a time of 0 would have no sign; only the order counts.
     rank = np.unique(np.asarray(part.time), return_inverse=True)[1] + 1.0
     return np.where(part.y == EVENT, rank, -rank)
+
+
+load = loader(XgboostParams, Boosted.from_state)

@@ -40,7 +40,7 @@ def least_side(params: Params) -> int:
 def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
     """(n, in_channels, z, y, x) -> logits (n, out_channels). Huang 2017, doi:10.1109/CVPR.2017.243; MONAI ``DenseNet``."""
     # Imported here: a workflow is read, and its network_params checked, without the seconds that torch and MONAI take.
-    from monai.networks.nets import DenseNet
+    from monai.networks.nets import DenseNet  # type: ignore[attr-defined]
     from torch import nn
 
     network = DenseNet(

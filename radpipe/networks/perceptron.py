@@ -57,7 +57,7 @@ class NeuralNetwork(nn.Module):
         self.bounding = bounding
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.perceptrons(self.scaling(x))
+        y: Tensor = self.perceptrons(self.scaling(x))
         for layer in (self.unscaling, self.probabilistic, self.bounding):
             if layer is not None:
                 y = layer(y)

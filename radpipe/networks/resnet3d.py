@@ -33,7 +33,7 @@ class Params(Settings):
 def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
     """(n, in_channels, z, y, x) of any size -> logits (n, out_channels). He 2016, doi:10.1109/CVPR.2016.90; MONAI ``ResNet``."""
     # Imported here: a workflow is read, and its network_params checked, without the seconds that torch and MONAI take.
-    from monai.networks.nets import ResNet
+    from monai.networks.nets import ResNet  # type: ignore[attr-defined]
 
     return ResNet(
         block="basic",

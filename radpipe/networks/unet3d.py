@@ -38,7 +38,7 @@ def build(params: Params, in_channels: int, out_channels: int) -> nn.Module:
     MONAI's ``UNet`` after Kerfoot 2018, doi:10.1007/978-3-030-12029-0_40; Çiçek 2016, doi:10.1007/978-3-319-46723-8_49.
     """
     # Imported here: a workflow is read, and its network_params checked, without the seconds that torch and MONAI take.
-    from monai.networks.nets import UNet
+    from monai.networks.nets import UNet  # type: ignore[attr-defined]
 
     strides = (1 if params.full_resolution else 2, *(2,) * (len(params.channels) - 2))
     return UNet(

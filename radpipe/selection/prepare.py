@@ -89,7 +89,7 @@ def concordance(ranks: FloatArray, time: FloatArray, event: np.ndarray) -> Float
         return np.zeros(ranks.shape[1])
     # Column by column: all pairs of all columns at once would be gigabytes.
     signs = np.array([np.sign(column[earlier] - column[later]).sum() for column in ranks.T])
-    return np.abs(signs) / len(earlier)
+    return np.asarray(np.abs(signs) / len(earlier))
 
 
 def _unit(columns: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ from radpipe.selection.target import Kind, Target, Trainer
 from radpipe.typing import FloatArray
 
 
-class _Keeper(SelectorMixin, BaseEstimator):
+class _Keeper(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """What the transformers share. Columns are numbers; missing ones allowed."""
 
     _needs_outcome = True

@@ -35,6 +35,6 @@ def rank(inputs: Inputs, settings: SelectionSettings, *, seed: int) -> Ranking:
         found = np.zeros(ranks.shape[1])
         for name, gain in model.get_score(importance_type="total_gain").items():
             found[int(name[1:])] = float(np.sum(gain))
-        return found / max(found.sum(), 1e-300)
+        return np.asarray(found / max(found.sum(), 1e-300))
 
     return against_shadows(inputs, settings, importance_of, seed=seed)

@@ -45,7 +45,7 @@ def test_a_forest_says_what_scikit_learns_says(bunch):
     fitted = forest.fit(train, selection, ForestParams(trees=20, calibration=BARE), seed=5)
     model = RandomForestClassifier(20, min_samples_leaf=2, random_state=forest.derive_seed(5, "forest") % 2**32)
     expected = model.fit(train.table.to_numpy(), train.y).predict_proba(test.table.to_numpy())
-    np.testing.assert_allclose(fitted.trees.predict(fitted.encoder.apply(test)), expected, atol=1e-12)
+    np.testing.assert_allclose(fitted.core.predict(fitted.inputs.apply(test)), expected, atol=1e-12)
     np.testing.assert_allclose(fitted.predict_proba(test), np.clip(expected, 1e-6, 1), atol=2e-6)
 
 
@@ -63,10 +63,10 @@ def test_a_forest_of_numbers_too():
 def test_a_support_vector_machine_decides_as_libsvm(kernel):
     train, selection, test = of_set(load_breast_cancer())
     fitted = svm.fit(train, selection, SvmParams(kernel=kernel), seed=0)
-    x = fitted.columns.apply(train)
+    x = fitted.inputs.apply(train)
     model = SVC(kernel=kernel, gamma="auto", tol=1e-8).fit(x, train.y)
-    x_test = fitted.columns.apply(test)
-    np.testing.assert_allclose(fitted.decide(x_test)[:, 0], model.decision_function(x_test), atol=1e-9)
+    x_test = fitted.inputs.apply(test)
+    np.testing.assert_allclose(fitted.core.decide(x_test)[:, 0], model.decision_function(x_test), atol=1e-9)
 
 
 def test_three_machines_for_three_classes():
@@ -93,7 +93,7 @@ def test_ridge_without_a_penalty_is_least_squares():
         fitted.predict_score(test), LinearRegression().fit(x, value).predict(test.table.to_numpy()), rtol=1e-8
     )
     shrunk = linear.fit(train, selection, LinearParams(penalty=50), seed=0)
-    assert np.linalg.norm(shrunk.coefficients[:-1]) < np.linalg.norm(fitted.coefficients[:-1])
+    assert np.linalg.norm(shrunk.core.coefficients[:-1]) < np.linalg.norm(fitted.core.coefficients[:-1])
 
 
 def test_the_unit_of_the_outcome_is_that_of_the_answer_and_nothing_else():

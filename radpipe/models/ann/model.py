@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from radpipe.core.seeds import derive_seed
-from radpipe.errors import SchemaError
 from radpipe.models.ann.batch import Trained, Untrained, train_batch
 from radpipe.models.ann.head import Head
 from radpipe.models.ann.loss import LossIndex
 from radpipe.models.ann.order import OrderChoice, select_order
-from radpipe.models.calibrate import AnyCalibration, NumberCalibration, SurvivalCalibration, calibrate_for, calibration_from_json
+from radpipe.models.calibrate import AnyCalibration, calibrate_for, calibration_from_json
 from radpipe.models.config import AnnParams, logarithms
 from radpipe.models.encode import Encoder
+from radpipe.models.fitted import Calibrated
 from radpipe.models.model import Examples, check_parts
 from radpipe.models.threads import one_thread
 from radpipe.networks.layers import ScalingLayer
@@ -28,7 +28,7 @@ KINDS = ("classes", "number", "time_to_event")
 
 
 @dataclass(frozen=True)
-class FittedAnn:
+class FittedAnn(Calibrated):
     """See :class:`radpipe.models.model.Fitted`. hidden : perceptrons of each hidden layer. order : how the last was chosen, or None."""
 
     params: AnnParams
@@ -46,17 +46,6 @@ class FittedAnn:
         """(n,) or of more than two classes (n, k): the mean over the networks, before recalibration."""
         return ensemble(self.networks, self.encoder.apply(examples))
 
-    def predict_proba(self, examples: Examples) -> FloatArray:
-        return self.calibration.apply(self.raw(examples))
-
-    def predict_score(self, examples: Examples) -> FloatArray:
-        if not isinstance(self.calibration, SurvivalCalibration | NumberCalibration):
-            raise SchemaError("a model of classes has no score.", hint="Ask for its probabilities.")
-        return self.calibration.score(self.raw(examples))
-
-    def facts(self) -> dict[str, Any]:
-        return {**self.summary, **self.calibration.facts()}
-
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         first = self.networks[0]
         arrays = {"scaling.centre": first.scaling.centre.numpy().copy(), "scaling.scale": first.scaling.scale.numpy().copy()}
@@ -64,18 +53,10 @@ class FittedAnn:
         for number, network in enumerate(self.networks):
             for name, values in network.perceptrons.state_dict().items():
                 arrays[f"member_{number}.{name}"] = values.numpy().copy()
-        info = {
-            "kind": "ann",
-            "params": self.params.model_dump(mode="json"),
-            "encoder": self.encoder.to_json(),
-            "head": self.head.to_json(),
-            "hidden": list(self.hidden),
-            "order": None if self.order is None else vars(self.order).copy(),
-            "calibration": self.calibration.to_json(),
-            "saw": sorted(self.saw),
-            "facts": self.summary,
-        }
-        return arrays, info
+        order = None if self.order is None else vars(self.order).copy()
+        return arrays, self.record(
+            encoder=self.encoder.to_json(), head=self.head.to_json(), hidden=list(self.hidden), order=order
+        )
 
 
 def fit(train: Examples, selection: Examples, params: AnnParams, *, seed: int) -> FittedAnn:

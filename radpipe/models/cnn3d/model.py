@@ -12,11 +12,12 @@ import torch
 from radpipe.core.registry import lookup
 from radpipe.core.seeds import derive_seed
 from radpipe.errors import SchemaError
-from radpipe.models.calibrate import AnyCalibration, Calibration, ClassesCalibration, calibrate_for, calibration_from_json
+from radpipe.models.calibrate import AnyCalibration, calibrate_for, calibration_from_json
 from radpipe.models.cnn3d.target import offset_of, outputs_of, scaling_of, target_of
 from radpipe.models.cnn3d.train import ImageNetwork, Member, device_of, embedding, told, train_member
 from radpipe.models.cnn3d.transfer import Weights, freeze, start_from
 from radpipe.models.config import Cnn3dParams
+from radpipe.models.fitted import Calibrated
 from radpipe.models.model import Examples, OutcomeKind, check_parts
 from radpipe.models.threads import one_thread
 from radpipe.networks.layers import ScalingLayer
@@ -28,7 +29,7 @@ KINDS = ("classes", "number", "time_to_event")
 
 
 @dataclass(frozen=True)
-class FittedCnn:
+class FittedCnn(Calibrated):
     """See :class:`radpipe.models.model.Fitted`.
 
     params : those of the networks, tuning done. shape : (c, z, y, x) of the images it was fitted on. outcome : its kind.
@@ -46,14 +47,6 @@ class FittedCnn:
     summary: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def predict_proba(self, examples: Examples) -> FloatArray:
-        return self.calibration.apply(self._raw(examples))
-
-    def predict_score(self, examples: Examples) -> FloatArray:
-        if isinstance(self.calibration, Calibration | ClassesCalibration):
-            raise SchemaError("classes have probabilities and no score.", hint="Ask for predict_proba.")
-        return self.calibration.score(self._raw(examples))
-
     def embed(self, examples: Examples) -> FloatArray:
         """(n, d) float64: what goes into the last layer of the first member; deep features.
 
@@ -66,8 +59,7 @@ class FittedCnn:
             return embedding(self.networks[0], head, images, device_of(self.params.device))
 
     def facts(self) -> dict[str, Any]:
-        facts = {name: value for name, value in self.summary.items() if name not in ("transfer", "candidates", "chosen")}
-        return {**facts, **self.calibration.facts()}
+        return {name: value for name, value in super().facts().items() if name not in ("transfer", "candidates", "chosen")}
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays = {
@@ -75,20 +67,10 @@ class FittedCnn:
             for number, network in enumerate(self.networks)
             for name, values in network.state_dict().items()
         }
-        info = {
-            "kind": "cnn3d",
-            "params": self.params.model_dump(mode="json"),
-            "shape": list(self.shape),
-            "outcome": self.outcome,
-            "n_outputs": self.n_outputs,
-            "calibration": self.calibration.to_json(),
-            "saw": sorted(self.saw),
-            "scaling": {"saw": sorted(self.saw_scaling)},
-            "facts": self.summary,
-        }
-        return arrays, info
+        own = {"shape": list(self.shape), "outcome": self.outcome, "n_outputs": self.n_outputs}
+        return arrays, self.record(**own, scaling={"saw": sorted(self.saw_scaling)})
 
-    def _raw(self, examples: Examples) -> FloatArray:
+    def raw(self, examples: Examples) -> FloatArray:
         return ensemble(self.networks, _images(examples, self.shape), self.params.device, self.n_outputs)
 
 

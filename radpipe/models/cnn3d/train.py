@@ -47,7 +47,7 @@ class ImageNetwork(nn.Module):
         super().__init__()
         self.scaling = scaling
         # Channels last in memory: convolutions of a few maps run up to a third faster on a CPU, and on a GPU no slower.
-        self.network = network.to(memory_format=torch.channels_last_3d)
+        self.network = network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # its stubs leave it out
         self.register_buffer("offset", offset)
         self.probabilistic = ProbabilisticLayer("softmax") if kind == "classes" else None
         self.unscaling = UnscalingLayer(targets) if targets is not None else None
@@ -152,7 +152,7 @@ class Training:
             views = augment(self.scaled[rows], self.is_mask, self.params.augmentation, self.generator)
             self.optimiser.zero_grad()
             loss = self.target.take(rows).error(model.outputs(views))
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
             self.schedule.step()
             total += float(loss.detach()) * len(rows)
@@ -222,14 +222,14 @@ def _outputs(model: ImageNetwork, scaled: Tensor) -> Tensor:
     """(n, k) float64, without augmentation or dropout."""
     model.eval()
     with torch.no_grad():
-        return torch.cat([model.outputs(part).to(torch.float64) for part in scaled.split(CHUNK)])
+        return torch.cat([model.outputs(part).to(torch.float64) for part in scaled.split(CHUNK)])  # type: ignore[no-untyped-call]
 
 
 def told(model: ImageNetwork, images: Tensor, device: torch.device) -> FloatArray:
     """(n, k) float64: probabilities before recalibration, numbers, or scores. images : (n, c, z, y, x) float32, raw."""
     model.to(device).eval()
     with at(device), torch.no_grad():
-        parts = [model.outputs(model.scaling(part.to(device))).to(torch.float64) for part in images.split(CHUNK)]
+        parts = [model.outputs(model.scaling(part.to(device))).to(torch.float64) for part in images.split(CHUNK)]  # type: ignore[no-untyped-call]
         found: FloatArray = model.told(torch.cat(parts)).cpu().numpy()
     model.to("cpu")
     return found
