@@ -7,7 +7,6 @@ images/ masks/ overlays/ and tables beside it           ingest.radpipe/  results
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Any
 
 from radpipe.errors import RunError
 from radpipe.io.files import atomic_write, cannot_write, write_bytes
+from radpipe.io.locks import holding
 
 MANIFEST = "manifest.csv"
 OWN = "ingest.radpipe"
@@ -39,20 +39,13 @@ class CohortFolder:
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process. RunError where another one holds it, or where something else's files are in it."""
         self._refuse_foreign()
-        try:
-            self.store.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.store / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-        with os.fdopen(handle, "r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with holding(self.store / "lock") as (_, ours):
+            if not ours:
                 raise RunError(
                     "another radpipe ingest is writing to this folder.",
                     hint="Wait for it, or choose another --out.",
                     path=self.path,
-                ) from None
+                )
             yield
 
     def check_claim(self, made_with: Mapping[str, Any], *, redo: bool) -> None:

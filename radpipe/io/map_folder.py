@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from radpipe.core.grid import Grid
 from radpipe.errors import RunError
 from radpipe.io.files import cannot_write, write_bytes
+from radpipe.io.locks import holding
 from radpipe.io.maps import SUFFIXES, ZARR_NAME, ZarrMaps, digest_of, write_map
 from radpipe.typing import IntArray, Volume
 
@@ -47,35 +47,29 @@ class MapFolder:
         self.path = path
         self.key = key
         self.layout = layout
-        self._lock = -1
+        self._held = contextlib.ExitStack()
         self._manifest: dict[str, Any] = {}
         self._zarr: ZarrMaps | None = None
 
     def __enter__(self) -> MapFolder:
         check_folder(self.path, self.key)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            self._lock = -1
-            raise RunError(
-                "another process is writing maps into this folder.", hint="Wait for it, or name another folder.", path=self.path
-            ) from error
+        with contextlib.ExitStack() as until_now:
+            _, ours = until_now.enter_context(holding(self.path / _LOCK))
+            if not ours:
+                raise RunError(
+                    "another process is writing maps into this folder.",
+                    hint="Wait for it, or name another folder.",
+                    path=self.path,
+                )
+            self._held = until_now.pop_all()
         found = _read_manifest(self.path)
         self._manifest = found if found and found.get("key") == self.key else {}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._lock >= 0:
-            with contextlib.suppress(OSError):
-                (self.path / _LOCK).unlink()
-            os.close(self._lock)
-            self._lock = -1
+        with contextlib.suppress(OSError):
+            (self.path / _LOCK).unlink()
+        self._held.close()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime
-import fcntl
 import filecmp
 import hashlib
 import json
@@ -30,6 +29,7 @@ from urllib.parse import quote
 
 from radpipe.errors import RunError
 from radpipe.io.files import atomic_write, cannot_write
+from radpipe.io.locks import holding
 from radpipe.io.store import ROW_FILE
 
 FORMAT = 1
@@ -57,25 +57,15 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process; RunError where another process holds it, or where it is something else's.
-
-        The lock is the kernel's, so it is free again when its process is gone, however that ended.
-        """
+        """Hold the folder for this process; RunError where another process holds it, or where it is something else's."""
         self._refuse_foreign()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-        with os.fdopen(handle, "r+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with holding(self._lock) as (file, ours):
+            if not ours:
                 raise RunError(
                     f"the output folder is in use by {_holder(file.read())}.",
                     hint="Wait for that run or stop it, or choose another --out.",
                     path=self.path,
-                ) from None
+                )
             since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
             file.truncate(0)
             file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))

@@ -8,10 +8,8 @@ OUT.quarantine pictures of what a person must look at. Results are found again b
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import json
-import os
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +30,7 @@ from radpipe.intake.discretion import Discretion
 from radpipe.io.cells import unprotect
 from radpipe.io.dicom.scan import walk
 from radpipe.io.files import cannot_write, write_bytes
+from radpipe.io.locks import holding
 from radpipe.io.rows import to_csv
 from radpipe.io.store import Store
 from radpipe.stages._parallel import MapResult, Task, map_tasks
@@ -494,31 +493,22 @@ def _locked(folders: Folders) -> Iterator[None]:
         folders.out.mkdir(parents=True, exist_ok=True)
         folders.quarantine.mkdir(parents=True, exist_ok=True)
         folders.quarantine.chmod(0o700)
-        handle = os.open(folders.private / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise cannot_write(folders.out, error) from error
-    with os.fdopen(handle, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with holding(folders.private / "lock", mode=0o600) as (_, ours):
+        if not ours:
             raise RunError(
                 "another radpipe deidentify is writing to this folder.",
                 hint="Wait for it, or choose another --out.",
                 path=folders.out,
-            ) from None
+            )
         yield
 
 
 @contextmanager
 def _table_held(table: Path) -> Iterator[None]:
     """Two batches that share a table wait for each other, or one would lose the other's patients."""
-    try:
-        table.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(table.with_name(f".{table.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise cannot_write(table, error) from error
-    with os.fdopen(handle, "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with holding(table.with_name(f".{table.name}.lock"), wait=True, mode=0o600):
         yield
 
 
