@@ -32,7 +32,7 @@ demo-voxelwise: $(VENV)/.runtime
 	$(BIN)/radpipe run workflows/sts_pet_voxelwise.yaml --out runs/sts_pet_voxelwise
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow --timeout 7200

@@ -10,6 +10,16 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Where the long modules are. They come first, so that no worker begins one when the others have nothing left to do.
+LONG = ("stages", "notebooks", "test_newcomer.py", "intake", "cli", "report", "features", "io", "filters")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
+        return LONG.index(room) if room in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
