@@ -160,6 +160,13 @@ def _by_reflections(row: Places, column: Places, s: FloatArray, first: FloatArra
             along += mirror[b] * vector[b]
         for b in range(k + 1, n):
             vector[b] -= shares[k] * along * mirror[b]
+    # Where the value is next to nothing the vector is that of rounding, and a little of `first`, whose eigenvalue is 1, would swamp it.
+    for _ in range(2):
+        _remove(vector, first)
+        left = np.sqrt(_dot(vector, vector))
+        if left < 0.5:
+            return 0.0, 0.0, np.zeros(n)
+        vector = scaled(vector, left)
     return value, following, vector
 
 
