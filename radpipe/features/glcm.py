@@ -21,7 +21,7 @@ from radpipe.typing import FloatArray, IntArray
 
 _IMC2 = NAMES.index("Imc2")
 # Imc2 and MCC are roots. Below these they are roots of what rounding leaves, and are done over in PyRadiomics' own order of
-# additions; so is MCC where Lanczos' method leaves more doubt than this.
+# additions; so is a direction's MCC where its eigenvalue is in more doubt than this, times the root.
 _LEAST_GAP = 1e-8
 _LEAST_EIGENVALUE = 1e-9
 _MOST_DOUBT = 1e-7
@@ -48,25 +48,30 @@ def compute(
         if with_mcc and not np.isnan(rows[0, 0]):
             rows[0, 24:] = second_eigenvalue(i, j, weighted.weight / weighted.weight.sum(), n)
     rows = rows[~np.isnan(rows[:, 0])]
-    flat = int(levels.flat[levels.where].min()) == n
+    gaps, eigenvalues = rows[:, 23].copy(), rows[:, 24]
+    close_to_independent = bool((np.abs(gaps) < _LEAST_GAP).any())
+    roots = np.sqrt(np.maximum(eigenvalues, 0.0))
+    doubtful = (eigenvalues < _LEAST_EIGENVALUE) | (rows[:, 25] > _MOST_DOUBT * roots) if with_mcc else np.zeros(len(rows), bool)
+    suspicious = close_to_independent or len(rows) == 0 or bool(doubtful.any())
+    flat = suspicious and int(levels.flat[levels.where].min()) == n
     if len(rows) == 0:
         return {feature.name: 1.0 if feature.name == "MCC" and flat else float("nan") for feature in GLCM.features}
-    with np.errstate(invalid="ignore"):
-        correlations = np.ones(len(rows)) if flat else np.sqrt(rows[:, 24])
-    close_to_independent = bool((np.abs(rows[:, 23]) < _LEAST_GAP).any())
-    doubtful = with_mcc and not flat and bool(((rows[:, 24] < _LEAST_EIGENVALUE) | (rows[:, 25] > _MOST_DOUBT)).any())
-    if (close_to_independent or doubtful) and not flat:
+    correlations = np.ones(len(rows)) if flat else roots
+    if suspicious and not flat:
+        if (eigenvalues[doubtful] < _LEAST_EIGENVALUE).any():
+            doubtful[:] = True  # whether PyRadiomics has a root of rounding's last digit or none, all directions decide together
         matrices = [_weighted(levels, angles, symmetric, norm)] if norm is not None else matrices_of(levels, angles, symmetric)
         matrices = [cells for cells in matrices if cells.codes.size]
         present = np.unique(levels.flat[levels.where]).astype(np.int64) - 1
         together = present.size**2 * len(matrices) <= _MOST_DENSE_CELLS
         if close_to_independent and together:
             rows[:, _IMC2] = information_correlation(_dense(matrices, present))
-        if doubtful:
-            parts = [matrices] if together else [[cells] for cells in matrices]
-            correlations = np.concatenate([maximal_correlations(_dense(part, present)) for part in parts])
-    values = dict(zip(NAMES, (float(value) for value in mean_over_directions(rows[:, :23])), strict=True))
-    values["MCC"] = float(mean_over_directions(correlations[:, None])[0])
+        if doubtful.any():
+            again = [cells for cells, one in zip(matrices, doubtful, strict=True) if one]
+            parts = [again] if together else [[cells] for cells in again]
+            correlations[doubtful] = np.concatenate([maximal_correlations(_dense(part, present)) for part in parts])
+    rows[:, 23] = correlations
+    values = dict(zip((*NAMES, "MCC"), mean_over_directions(rows[:, :24]).tolist(), strict=True))
     return {feature.name: values[feature.name] for feature in GLCM.features}
 
 

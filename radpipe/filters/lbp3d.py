@@ -9,9 +9,7 @@ functions are not quite the harmonics of the sphere; kept, because the names pro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from mmap import mmap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.ndimage import map_coordinates, spline_filter1d
 
-from radpipe.filters.scene import ImageType, Response, Scene
+from radpipe.filters.scene import ImageType, Response, Scene, room
 from radpipe.filters.settings import FilterSettings
 from radpipe.typing import FloatArray, IntArray, Volume
 
@@ -68,8 +66,8 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     numbers = np.empty(
         voxels, np.min_scalar_type(len(constant))
     )  # of neighbours at least as bright: all that degree 0 depends on
-    norms = [_by_itself([voxels]) for _ in range(1, settings.lbp3DLevels)]  # one by one, for each is let go by itself
-    kurtosis = _by_itself([voxels])
+    norms = [room([voxels]) for _ in range(1, settings.lbp3DLevels)]  # one by one, for each is let go by itself
+    kurtosis = room([voxels])
     for start, places in _places(scene):
         n = len(places)
         chunk = slice(start, start + n)
@@ -294,7 +292,7 @@ def _coefficients(scene: Scene, reach: int) -> tuple[FloatArray, IntArray]:
     part, inside = scene.around(margin + _REACH)
     cuts = tuple(slice(max(s.start - margin, 0), min(s.stop + margin, size)) for s, size in zip(inside, part.shape, strict=True))
     z, y, x = cuts
-    framed = _by_itself([side.stop - side.start + 2 * reach for side in cuts])
+    framed = room([side.stop - side.start + 2 * reach for side in cuts])
     within = (slice(reach, -reach),) * 3
     depth = z.stop - z.start
     if depth * (y.stop - y.start) * part.shape[2] > _MANY_VOXELS:
@@ -312,15 +310,10 @@ def _coefficients(scene: Scene, reach: int) -> tuple[FloatArray, IntArray]:
     return framed, np.array(starts)
 
 
-def _by_itself(shape: list[int]) -> FloatArray:
-    """Room that goes back to the system as a whole; the allocator would keep it while the textures ask for more."""
-    return np.frombuffer(mmap(-1, 8 * math.prod(shape)), np.float64).reshape(shape)
-
-
 def _fill(of_frame: FloatArray, part: Volume, cuts: tuple[slice, slice, slice]) -> None:
     """The coefficients of the part, cut."""
     z, y, x = cuts
-    planes = _by_itself([z.stop - z.start, y.stop - y.start, part.shape[2]])
+    planes = room([z.stop - z.start, y.stop - y.start, part.shape[2]])
     step = max(1, _CHUNK_LINES // (part.shape[0] * part.shape[1]))
     for start in range(0, part.shape[2], step):
         piece = part[:, :, start : start + step]

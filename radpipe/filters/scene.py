@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from mmap import mmap
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from radpipe.filters.settings import FilterSettings
 from radpipe.typing import BoolVolume, FloatArray, Volume
 
+_SMALL_BYTES = 1 << 20
 Box: TypeAlias = tuple[slice, slice, slice]
 Response: TypeAlias = tuple[str, Volume]
 """(prefix of the columns, (n,) the response at the region's voxels in memory order, in PyRadiomics' dtype)."""
@@ -83,3 +85,12 @@ def readable(voxels: Volume) -> Volume:
     if voxels.dtype == np.float16:
         return voxels.astype(np.float32)
     return voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+
+
+def room(shape: Sequence[int], kind: type[np.floating[Any]] = np.float64) -> NDArray[Any]:
+    """An array for what is held a while: where it is large it goes back to the system as a whole, while the allocator would keep it
+    when the textures ask for more, or could not give back what lies below it."""
+    size = np.dtype(kind).itemsize * math.prod(shape)
+    if size < _SMALL_BYTES:
+        return np.empty(shape, kind)
+    return np.frombuffer(mmap(-1, size), kind).reshape(shape)

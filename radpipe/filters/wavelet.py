@@ -108,7 +108,7 @@ def _cut(scene: Scene, filtered: tuple[int, ...], reach: int, passes: int) -> tu
 @dataclass(frozen=True)
 class _Pass:
     """One pass along every filtered axis, the last of which is the slowest in memory. A few planes go through at a time, so that
-    little more than one volume is held."""
+    no volume is held but what is asked for."""
 
     scene: Scene
     wavelet: pywt.Wavelet
@@ -121,68 +121,91 @@ class _Pass:
             yield from self.bands(data, box, letters, "LH" if "H" in letters else "H")
 
     def bands(self, data: Volume, box: list[slice], letters: tuple[str, ...], ends: str) -> Iterator[tuple[str, Volume]]:
-        """Of the bands with these letters, those that end in one of ``ends``."""
-        last = self.filtered[-1]
-        volume = self._planes(data, letters, box, last)
-        found = [("".join(letters) + end, self._at_region(volume, end, box, last)) for end in ends]
-        del volume
+        """Of the bands with these letters, those that end in one of ``ends``: made together, let go one by one."""
+        voxels = int(np.count_nonzero(self.scene.mask))
+        found = [("".join(letters) + end, np.empty(voxels, _kind(data))) for end in ends]
+        self._fill([values for _, values in found], data, box, letters, ends)
         while found:
             yield found.pop(0)
 
+    def _fill(self, bands: list[Volume], data: Volume, box: list[slice], letters: tuple[str, ...], ends: str) -> None:
+        filled = 0
+        for planes, responses in self._some_planes(data, letters, box, ends):
+            mask = self.scene.mask[planes]
+            stop = filled + int(np.count_nonzero(mask))
+            for values, response in zip(bands, responses, strict=True):
+                values[filled:stop] = response[mask]
+            filled = stop
+
     def volume(self, data: Volume, band: str, kept: list[slice]) -> Volume:
         """The response of one band in all voxels kept."""
-        last = self.filtered[-1]
-        volume = self._planes(data, tuple(band[:-1]), kept, last)
-        if last != 0:
-            return np.concatenate([self._along(volume[i : i + 1], last, band[-1], kept[last]) for i in range(len(volume))])
-        return self._along(volume, 0, band[-1], kept[0])
+        result = np.empty([side.stop - side.start for side in kept], _kind(data))
+        for planes, (response,) in self._some_planes(data, tuple(band[:-1]), kept, band[-1]):
+            result[planes] = response
+        return result
 
-    def _planes(self, data: Volume, letters: tuple[str, ...], wanted: list[slice], last: int) -> Volume:
-        """The data after all axes but the last; cut to what is wanted along all but the last."""
-        z, y, x = ((slice(None) if axis == last else side) for axis, side in enumerate(wanted))
-        shape = [len(range(size)[side]) for size, side in zip(data.shape, (z, y, x), strict=True)]
-        result = np.empty(shape, np.float32 if data.dtype == np.float32 else np.float64)
-        given = data[z]
-        sides = {2: x, 1: y}
+    def _some_planes(
+        self, data: Volume, letters: tuple[str, ...], wanted: list[slice], ends: str
+    ) -> Iterator[tuple[slice, list[Volume]]]:
+        """(planes of what is wanted, the responses there that end in each of ``ends``), some planes at a time."""
+        last, z, n = self.filtered[-1], wanted[0], len(data)
         step = max(1, _CHUNK_VOXELS // (data.shape[1] * data.shape[2]))
-        for start in range(0, len(given), step):
-            planes = given[start : start + step]
-            for axis in (2, 1):
-                letter = dict(zip(self.filtered, letters, strict=False)).get(axis)
-                keep: list[slice] = [slice(None)] * 3
-                keep[axis] = sides[axis]
-                planes = planes[tuple(keep)] if letter is None else self._along(planes, axis, letter, sides[axis])
-            result[start : start + step] = planes
-        return result
+        if last != 0:
+            for start in range(z.start, z.stop, step):
+                stop = min(start + step, z.stop)
+                planes = self._across(data[start:stop], letters, wanted)
+                yield slice(start - z.start, stop - z.start), [self._along(planes, last, end, wanted[last]) for end in ends]
+            return
+        if not self._by_kernel(n):
+            planes = self._across(data, letters, wanted)
+            yield slice(0, z.stop - z.start), [self._along(planes, 0, end, z) for end in ends]
+            return
+        after = self.wavelet.dec_len // 2  # planes that the response in a plane depends on
+        before = self.wavelet.dec_len - 1 - after
+        turn = min(max(n - after, z.start), z.stop)  # from here on these have come round, and are added in another order
+        step = max(step, after)
+        held: Volume | None = None
+        for start in range(z.start, turn, step):
+            stop = min(start + step, turn)
+            unknown = np.arange(start - before if held is None else start + after, stop + after)
+            planes = self._across(data.take(unknown, axis=0, mode="wrap"), letters, wanted)
+            held = planes if held is None else np.concatenate([held[len(held) - before - after :], planes])
+            own = slice(before, before + stop - start)
+            yield slice(start - z.start, stop - z.start), [self._along(held, 0, end, own) for end in ends]
+        if turn < z.stop:
+            held = self._across(data[np.r_[0:after, turn - before : n]], letters, wanted)
+            own = slice(len(held) - (n - turn), len(held) - (n - z.stop))
+            yield slice(turn - z.start, z.stop - z.start), [self._along(held, 0, end, own) for end in ends]
 
-    def _at_region(self, volume: Volume, letter: str, box: list[slice], last: int) -> Volume:
-        mask = self.scene.mask
-        result = np.empty(np.count_nonzero(mask), volume.dtype)
-        step = max(1, _CHUNK_VOXELS // (volume.shape[1] * volume.shape[2]))
-        found = 0
-        for start in range(0, len(mask), step):
-            stop = min(start + step, len(mask))
-            if last == 0:
-                part = self._along(volume, 0, letter, slice(box[0].start + start, box[0].start + stop))
-            else:
-                part = self._along(volume[start:stop], last, letter, box[last])
-            inside = part[mask[start:stop]]
-            result[found : found + inside.size] = inside
-            found += inside.size
-        return result
+    def _across(self, planes: Volume, letters: tuple[str, ...], wanted: list[slice]) -> Volume:
+        """These planes after all axes but the last; cut to what is wanted along x and y, but for the last."""
+        letter_of = dict(zip(self.filtered, letters, strict=False))
+        for axis in (2, 1):
+            if axis in letter_of:
+                planes = self._along(planes, axis, letter_of[axis], wanted[axis])
+            elif axis != self.filtered[-1]:
+                planes = planes[(slice(None),) * axis + (wanted[axis],)]
+        return planes
+
+    def _by_kernel(self, size: int) -> bool:
+        return self.scene.periodic_pass is not None and size >= self.wavelet.dec_len
 
     def _along(self, data: Volume, axis: int, letter: str, wanted: slice) -> Volume:
         """One pass along one axis, of which a part is wanted."""
-        kind = np.float32 if data.dtype == np.float32 else np.float64
         compiled = self.scene.periodic_pass
-        if compiled is None or data.shape[axis] < self.wavelet.dec_len:
+        if compiled is None or not self._by_kernel(data.shape[axis]):
             response: Volume = pywt.swt(data, self.wavelet, level=1, axis=axis)[0][letter == "H"]
             return response[(slice(None),) * axis + (wanted,)]
-        before, after = data.shape[:axis], data.shape[axis + 1 :]
+        before, after, kind = data.shape[:axis], data.shape[axis + 1 :], _kind(data)
         lines: Volume = np.ascontiguousarray(data, kind).reshape(math.prod(before), data.shape[axis], math.prod(after))
         return compiled(lines, taps(self.wavelet.name, letter, kind), wanted.start, wanted.stop).reshape(
             *before, wanted.stop - wanted.start, *after
         )
+
+
+def _kind(data: Volume) -> Any:
+    """PyWavelets' dtype."""
+    return np.float32 if data.dtype == np.float32 else np.float64
 
 
 @lru_cache(maxsize=64)

@@ -23,7 +23,7 @@ import radpipe.features._kernels as package
 from radpipe.features._kernels import cooccurrence, runs
 from radpipe.features._kernels.cooccurrence import NAMES, cooccurrence_features
 from radpipe.features._kernels.diameter import _extend, _longest, hull_of_rows, plane_diameters, row_ends
-from radpipe.features._kernels.eigenvalue import _bisect, _dot, _largest, _remove
+from radpipe.features._kernels.eigenvalue import _bisect, _by_lanczos, _by_reflections, _dot, _largest, _remove
 from radpipe.features._kernels.levelsize import _sum_of_squares, level_size_features
 from radpipe.features._kernels.mesh import moments
 from radpipe.features._kernels.neighbourhood import tone_difference_features
@@ -141,6 +141,41 @@ def test_cooccurrence_of_all_directions(grid, symmetric):
                 q = (p / (np.outer(p.sum(axis=1), p.sum(axis=0)) + EPS)) @ p.T
                 second = np.sort(np.linalg.eigvals(q).real)[-2]
                 assert row[24] == pytest.approx(second, abs=1e-9 + min(float(row[25]), 1.0))
+
+
+def of_blocks(sizes, seed):
+    """(n, n) probabilities of levels that stand together in blocks, and next to no others."""
+    rng = np.random.default_rng(seed)
+    p = np.zeros((sum(sizes), sum(sizes)))
+    start = 0
+    for size in sizes:
+        block = rng.integers(1, 30, (size, size))
+        p[start : start + size, start : start + size] = block + block.T
+        start += size
+    return p / p.sum()
+
+
+@QUICK
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.booleans(), st.integers(0, 1000))
+def test_second_eigenvalue_by_both_ways(sizes, blocks, seed):
+    """Of one level, of two, of blocks that have nothing to do with each other (where 1 is an eigenvalue twice), and of any other
+    matrix: LAPACK's on the symmetric matrix of which both take the largest but the first."""
+    p = of_blocks(sizes if blocks else [sum(sizes)], seed)
+    n, px = len(p), p.sum(axis=1)
+    if n < 2:
+        return
+    s = p / np.sqrt(np.outer(px, p.sum(axis=0)))
+    expected = np.linalg.eigvalsh(s @ s.T)
+    row, column = (part.astype(np.uint64) for part in np.nonzero(p))
+    for kernel in both_ways(_by_reflections):
+        value, following, vector = kernel(row, column, s[p > 0], np.sqrt(px))
+        assert (value, following) == pytest.approx((expected[-2], expected[-3] if n > 2 else 0.0), abs=1e-9)
+        assert_allclose(s @ s.T @ vector, value * vector, atol=1e-9)
+        assert np.dot(vector, np.sqrt(px)) == pytest.approx(0, abs=1e-12)
+    for kernel in both_ways(_by_lanczos):
+        value, _, vector, off = kernel(row, column, s[p > 0], np.sqrt(px), n)
+        assert value == pytest.approx(expected[-2], abs=1e-9 + off)
+        assert_allclose(s @ s.T @ vector, value * vector, atol=1e-7 + off)
 
 
 def level_size_slowly(level, size, weight):

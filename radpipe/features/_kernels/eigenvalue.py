@@ -1,14 +1,21 @@
-"""The second largest eigenvalue of PyRadiomics' Q, for the maximal correlation coefficient, by Lanczos' method on the cells."""
+"""The second largest eigenvalue of PyRadiomics' Q, for the maximal correlation coefficient: of few levels by Householder's
+reflections, of many by Lanczos' method on the cells."""
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, kernel
 from radpipe.features._kernels.cells import scaled
 
+Places: TypeAlias = NDArray[np.uint64]
 _EPS = np.spacing(1.0)
 _MOST_STEPS = 120
+_FEW = 48  # levels of which the whole matrix is worked on
+_CLOSE = 3e-8  # against the root, which is MCC
 
 
 @kernel
@@ -16,102 +23,225 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
     """(eigenvalue; how far it may be off). i, j : (cells,), levels from 1. p : (cells,), sums to 1.
 
     Q(a, b) = sum over k of p(a, k) p(b, k) / (px(a) py(k) + eps). Without eps Q is similar to G = S S', symmetric, with
-    S = p / sqrt(px py), whose largest eigenvalue is 1 with the eigenvector sqrt(px). Lanczos (with full
-    reorthogonalisation, and kept away from sqrt(px)) finds the next one; eps is put back by a Rayleigh quotient with Q
-    itself, whose error is of second order. Cost: the non-zero cells and a few dozen vectors, never Ng x Ng x Ng.
+    S = p / sqrt(px py), whose largest eigenvalue is 1 with the eigenvector sqrt(px). The next one is found with that vector taken
+    out; eps is put back by a Rayleigh quotient with Q itself, whose error is of second order.
     """
-    px = np.zeros(n_levels)
-    py = np.zeros(n_levels)
+    # Levels that occur, from 0. Unsigned: numba asks of every signed index whether it counts from the end.
+    occurs = np.zeros(n_levels + 1, np.uint8)
     for c in range(p.size):
-        px[i[c] - 1] += p[c]
-        py[j[c] - 1] += p[c]
+        occurs[i[c]] = 1
+        occurs[j[c]] = 1
+    place = np.zeros(n_levels + 1, np.uint64)
+    n = 0
+    for level in range(n_levels + 1):
+        place[level] = n
+        if occurs[level]:
+            n += 1
+    row = np.empty(p.size, np.uint64)
+    column = np.empty(p.size, np.uint64)
+    px = np.zeros(n)
+    py = np.zeros(n)
+    for c in range(p.size):
+        row[c] = place[i[c]]
+        column[c] = place[j[c]]
+        px[row[c]] += p[c]
+        py[column[c]] += p[c]
     s = np.empty(p.size)
     strongest = 0.0
     for c in range(p.size):
-        both = px[i[c] - 1] * py[j[c] - 1]
+        both = px[row[c]] * py[column[c]]
         s[c] = p[c] / np.sqrt(both)
         strongest = max(strongest, _EPS / both)
-    n = 0
-    for level in range(n_levels):
-        if px[level] > 0.0:
-            n += 1
-    if n < 2:
+    rows = 0
+    for one in px:
+        if one > 0.0:
+            rows += 1
+    if rows < 2:
         return 0.0, 1.0
-    steps = min(n - 1, _MOST_STEPS)
-    first = np.empty(n_levels)
-    for level in range(n_levels):
-        first[level] = np.sqrt(px[level])
-    first = scaled(first, np.sqrt(_dot(first, first)))
-    basis = np.empty((steps, n_levels))
-    diagonal = np.empty(steps)
-    beside = np.empty(steps)
-    # A start near the usual answer (levels in order), with something of every other direction in it.
-    vector = np.empty(n_levels)
-    for level in range(n_levels):
-        vector[level] = first[level] * ((level + 0.5) / n_levels + 0.3 * ((level * 7919 + 13) % 101) / 101.0)
-    _remove(vector, first)
-    _remove(vector, first)
-    length = np.sqrt(_dot(vector, vector))
-    if length < 1e-14:
-        return 0.0, 1.0
-    vector = scaled(vector, length)
-    value = 0.0
-    following = 0.0
-    residual = 1.0
-    used = 0
-    weights = np.zeros(1)
-    for step in range(steps):
-        for level in range(n_levels):
-            basis[step, level] = vector[level]
-        used = step + 1
-        middle = np.zeros(n_levels)
-        for c in range(p.size):
-            middle[j[c] - 1] += s[c] * vector[i[c] - 1]
-        image = np.zeros(n_levels)
-        for c in range(p.size):
-            image[i[c] - 1] += s[c] * middle[j[c] - 1]
-        diagonal[step] = _dot(image, vector)
-        for _ in range(2):
-            _remove(image, first)
-            for k in range(used):
-                _remove(image, basis[k])
-        beside[step] = np.sqrt(_dot(image, image))
-        done = beside[step] < 1e-14 or used == steps
-        if done or used % 4 == 0:
-            value, following, weights = _largest(diagonal[:used], beside[:used])
-            residual = beside[step] * abs(weights[used - 1])
-            if done or residual < 1e-9:
-                break
-        vector = scaled(image, beside[step])
-    ritz = np.zeros(n_levels)
-    for k in range(used):
-        for level in range(n_levels):
-            ritz[level] += weights[k] * basis[k, level]
+    root = np.empty(n)
+    for level in range(n):
+        root[level] = np.sqrt(px[level])
+    first = scaled(root, np.sqrt(_dot(root, root)))
+    if n <= _FEW:
+        value, following, vector = _by_reflections(row, column, s, first)
+        residual = 0.0
+    else:
+        value, following, vector, residual = _by_lanczos(row, column, s, first, rows)
     # u' sqrt(px) Q u / sqrt(px), cell by cell.
-    left = np.zeros(n_levels)
-    right = np.zeros(n_levels)
+    left = np.zeros(n)
+    right = np.zeros(n)
     for c in range(p.size):
-        a = i[c] - 1
-        b = j[c] - 1
-        root = np.sqrt(px[a])
-        left[b] += ritz[a] * root * p[c] / (px[a] * py[b] + _EPS)
-        right[b] += p[c] * ritz[a] / root
+        a = row[c]
+        b = column[c]
+        left[b] += vector[a] * root[a] * p[c] / (px[a] * py[b] + _EPS)
+        right[b] += p[c] * vector[a] / root[a]
     # eps changes a cell's share by up to `strongest`. That counts in full where eigenvalues fall together, as they do near 1
     # where levels stand apart from all others; elsewhere the quotient leaves its square over the gap.
     doubt = strongest
     if value < 1.0 - 1e-6 and value - following > strongest:
         doubt = strongest * strongest / (value - following)
-    if used < n - 1 and beside[used - 1] < 1e-14:
-        doubt = 1.0  # the vectors closed in on themselves early: an eigenvalue may not have been seen
     return _dot(left, right), max(residual, doubt)
 
 
 @kernel
+def _by_reflections(row: Places, column: Places, s: FloatArray, first: FloatArray) -> tuple[float, float, FloatArray]:
+    """(largest eigenvalue of S S' without its eigenvector ``first``, the next one, unit eigenvector of the largest).
+
+    Householder's reflections make a tridiagonal matrix of it (Golub and Van Loan, Matrix Computations, 8.3.1). Sums run along rows,
+    so that the processor takes several columns at once.
+    """
+    n = first.size
+    turned = np.zeros((n, n))  # S'
+    for c in range(s.size):
+        turned[column[c], row[c]] = s[c]
+    matrix = np.empty((n, n))
+    for a in range(n):
+        own = matrix[a]
+        for b in range(n):
+            own[b] = -first[a] * first[b]
+    for c in range(s.size):
+        own = matrix[row[c]]
+        other = turned[column[c]]
+        share = s[c]
+        for b in range(n):
+            own[b] += share * other[b]
+    diagonal = np.empty(n)
+    beside = np.zeros(n)
+    shares = np.zeros(n)
+    across = np.empty(n)
+    for k in range(n - 2):
+        diagonal[k] = matrix[k, k]
+        mirror = matrix[k]  # its own row is not read again, and keeps the reflection
+        below = 0.0
+        for b in range(k + 1, n):
+            below += mirror[b] * mirror[b]
+        if below < 1e-32:
+            beside[k] = 0.0
+            continue
+        length = np.sqrt(below)
+        beside[k] = -length if mirror[k + 1] > 0.0 else length
+        mirror[k + 1] -= beside[k]
+        share = -1.0 / (beside[k] * mirror[k + 1])  # 2 / v'v
+        shares[k] = share
+        for b in range(k + 1, n):
+            across[b] = 0.0
+        for a in range(k + 1, n):
+            own = matrix[a]
+            part = share * mirror[a]
+            for b in range(k + 1, n):
+                across[b] += part * own[b]
+        along = 0.0
+        for b in range(k + 1, n):
+            along += across[b] * mirror[b]
+        for b in range(k + 1, n):
+            across[b] -= 0.5 * share * along * mirror[b]
+        for a in range(k + 1, n):
+            own = matrix[a]
+            part = mirror[a]
+            other_part = across[a]
+            for b in range(k + 1, n):
+                own[b] -= part * across[b] + other_part * mirror[b]
+    diagonal[n - 2] = matrix[n - 2, n - 2]
+    diagonal[n - 1] = matrix[n - 1, n - 1]
+    beside[n - 2] = matrix[n - 2, n - 1]
+    signs = np.ones(n)  # the tridiagonal solver wants what lies beside the diagonal above zero
+    for k in range(n - 1):
+        signs[k + 1] = -signs[k] if beside[k] < 0.0 else signs[k]
+        beside[k] = abs(beside[k])
+    value, following, vector = _largest(diagonal, beside)
+    for b in range(n):
+        vector[b] *= signs[b]
+    for k in range(n - 3, -1, -1):
+        if shares[k] == 0.0:
+            continue
+        mirror = matrix[k]
+        along = 0.0
+        for b in range(k + 1, n):
+            along += mirror[b] * vector[b]
+        for b in range(k + 1, n):
+            vector[b] -= shares[k] * along * mirror[b]
+    # Where the value is next to nothing the vector is that of rounding, and a little of `first`, whose eigenvalue is 1, would swamp it.
+    for _ in range(2):
+        _remove(vector, first)
+        left = np.sqrt(_dot(vector, vector))
+        if left < 0.5:
+            return 0.0, 0.0, np.zeros(n)
+        vector = scaled(vector, left)
+    return value, following, vector
+
+
+@kernel
+def _by_lanczos(
+    row: Places, column: Places, s: FloatArray, first: FloatArray, rows: int
+) -> tuple[float, float, FloatArray, float]:
+    """The same, and how far the value may be off, by Lanczos' method with full reorthogonalisation. Cost: the cells and a few dozen
+    vectors, never n x n x n. rows : of S that are not zero."""
+    n = first.size
+    steps = min(rows - 1, _MOST_STEPS)
+    basis = np.empty((steps, n))
+    diagonal = np.empty(steps)
+    beside = np.empty(steps)
+    # A start near the usual answer (levels in order), with something of every other direction in it.
+    vector = np.empty(n)
+    for level in range(n):
+        vector[level] = first[level] * ((level + 0.5) / n + 0.3 * ((level * 7919 + 13) % 101) / 101.0)
+    _remove(vector, first)
+    _remove(vector, first)
+    vector = scaled(vector, np.sqrt(_dot(vector, vector)))
+    value = 0.0
+    following = 0.0
+    residual = 1.0
+    used = 0
+    weights = np.zeros(1)
+    middle = np.empty(n)
+    image = np.empty(n)
+    for step in range(steps):
+        used = step + 1
+        for level in range(n):
+            basis[step, level] = vector[level]
+            middle[level] = 0.0
+            image[level] = 0.0
+        for c in range(s.size):
+            middle[column[c]] += s[c] * vector[row[c]]
+        for c in range(s.size):
+            image[row[c]] += s[c] * middle[column[c]]
+        diagonal[step] = _dot(image, vector)
+        # What Lanczos' three terms leave is small against them: once more, and it stands across all before it.
+        _remove(image, vector)
+        if step:
+            _remove(image, basis[step - 1])
+        _remove(image, first)
+        for k in range(used):
+            _remove(image, basis[k])
+        beside[step] = np.sqrt(_dot(image, image))
+        done = beside[step] < 1e-14 or used == steps
+        if done or used % 4 == 0:
+            value, following, weights = _largest(diagonal[:used], beside[:used])
+            residual = beside[step] * abs(weights[used - 1])
+            if done or residual < _CLOSE * np.sqrt(max(value, 0.0)):
+                break
+        vector = scaled(image, beside[step])
+    ritz = np.zeros(n)
+    for k in range(used):
+        for level in range(n):
+            ritz[level] += weights[k] * basis[k, level]
+    if used < rows - 1 and beside[used - 1] < 1e-14:
+        residual = 1.0  # the vectors closed in on themselves early: an eigenvalue may not have been seen
+    return value, following, ritz, residual
+
+
+@kernel
 def _dot(a: FloatArray, b: FloatArray) -> float:
-    total = 0.0
-    for k in range(a.size):
-        total += a[k] * b[k]
-    return total
+    one = two = three = four = 0.0  # four sums at once: each addition waits for the one before it
+    end = a.size - a.size % 4
+    for k in range(0, end, 4):
+        one += a[k] * b[k]
+        two += a[k + 1] * b[k + 1]
+        three += a[k + 2] * b[k + 2]
+        four += a[k + 3] * b[k + 3]
+    for k in range(end, a.size):
+        one += a[k] * b[k]
+    return (one + two) + (three + four)
 
 
 @kernel

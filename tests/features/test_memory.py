@@ -1,0 +1,88 @@
+"""What an extraction of each image type holds at most, in boxes of the region as float64: three, as tests/features/ibsi/test_memory.py
+measures it. LoG filters whole lines of the image and is left out."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+LIMIT = 3.0
+ALLOWANCE = 2 << 20  # bytes: what is worked on at a time, and what malloc keeps of small arrays
+SIDE, AROUND = 72, 12
+IMAGE_TYPES = ("Original", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LBP2D", "LBP3D")
+BANDS = "two bands of a wavelet, of the whole box"  # made together; no third volume lies beside them
+
+
+def measure() -> dict[str, float]:
+    """Image type -> the peak above what was held before, in boxes; the region is a ball."""
+    from radpipe.core.grid import Grid
+    from radpipe.core.image import Image, Mask
+    from radpipe.features._kernels.periodic import periodic_pass
+    from radpipe.features.config import FeatureSettings
+    from radpipe.features.extract import extract_row
+    from radpipe.filters.scene import Scene
+    from radpipe.filters.settings import FilterSettings
+    from radpipe.filters.wavelet import WAVELET
+
+    def ball(side: int, around: int) -> tuple[Image, Mask]:
+        whole = side + 2 * around
+        z, y, x = np.ogrid[:whole, :whole, :whole]
+        waves = 400 * np.sin(0.11 * x + 0.05 * y) * np.cos(0.07 * z) + 31 * ((7 * x + 11 * y + 13 * z) % 7)
+        middle = (whole - 1) / 2
+        inside = (z - middle) ** 2 + (y - middle) ** 2 + (x - middle) ** 2 <= side**2 / 4
+        grid = Grid((whole,) * 3, (1.0, 1.0, 1.0))
+        return Image(grid, waves.astype(np.int16)), Mask(grid, inside)
+
+    def measured(run: Callable[[], object]) -> float:
+        gc.collect()
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        before = _resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")
+        run()
+        return (_resident("VmHWM") - before) / (8 * SIDE**3)
+
+    image, mask = ball(SIDE, AROUND)
+    small = ball(12, 8)
+    found = {}
+    for name in IMAGE_TYPES:
+        classes = dict.fromkeys(["firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"])
+        settings = FeatureSettings(params={"imageType": {name: {}}, "featureClass": classes})
+        extract_row(*small, settings)  # what is loaded and compiled on the first call is no part of it
+        found[name] = measured(partial(extract_row, image, mask, settings))
+    whole, box = np.ones((SIDE,) * 3, bool), (slice(AROUND, SIDE + AROUND),) * 3
+    scene = Scene(image.voxels, box, whole, (1.0, 1.0, 1.0), periodic_pass=periodic_pass)
+    found[BANDS] = measured(lambda: deque(WAVELET.respond(scene, FilterSettings()), maxlen=0))
+    return found
+
+
+def _resident(what: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="resident memory is measured as Linux tells it")
+def test_three_times_the_box():
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    environment = {**os.environ, **threads, "MALLOC_MMAP_THRESHOLD_": "65536"}  # what is measured is what is held
+    done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(done.stdout)
+    assert set(measured) == {*IMAGE_TYPES, BANDS}
+    limits = {**dict.fromkeys(IMAGE_TYPES, LIMIT), BANDS: 2.2}
+    above = {name: round(peak, 2) for name, peak in measured.items() if peak > limits[name] + ALLOWANCE / (8 * SIDE**3)}
+    assert not above
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))
