@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,23 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from radpipe.comparison.compare import compare_models
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.comparison.question import question_key, standing
+from radpipe.comparison.sides import Together, compare_sides, together
 from radpipe.core import tables
 from radpipe.core.registry import nearest
 from radpipe.errors import ConfigError
 from radpipe.io.files import write_bytes
 from radpipe.io.tables import write_table
 from radpipe.report import words
-from radpipe.stages.compare_sources import Source, Together, put_together, read_source
+from radpipe.stages.compare_sources import Source, read_source
 
 
 @dataclass(frozen=True)
 class Compared:
     """What ``radpipe compare`` found. planned : the run was asked just this before its outcomes were read."""
 
+    sources: tuple[Source, ...]
     together: Together
     settings: ComparisonSettings
     planned: bool
@@ -62,36 +63,33 @@ def compare_sources(texts: Sequence[str], *, primary: tuple[str, ...] | None = N
     ConfigError, CohortError where the sides cannot be compared or the question makes no sense.
     """
     sources = _read(texts)
-    together = put_together(sources)
-    models = list(together.models)
+    both = together(sources)
+    runs = [source.settings for source in sources if source.settings]
+    planned = dict(sources[0].settings.get("comparison") or {}) if len(sources) == 1 else {}
+    settings = ask(list(both.models), planned, primary, changes)
+    own = bool(planned) and standing(sources[0].questions, question_key(settings))["prior"]
+    rows = compare_sides(both, settings, horizon=(runs[0].get("cohort") or {}).get("horizon") if runs else None)
+    design = _design(both, settings)
+    said = words.verdict(_primary(rows), design)
+    return Compared(tuple(sources), both, settings, own, rows, said["headline"], tuple(said["sentences"]), design)
+
+
+def ask(
+    models: list[str], planned: Mapping[str, Any], primary: tuple[str, ...] | None, changes: Mapping[str, Any]
+) -> ComparisonSettings:
+    """The question: what the command line says, else what the workflow planned; two models are a pair by themselves."""
     if len(models) < 2:
         raise ConfigError(f"there is one model, {models[0]!r}: nothing to compare it with.", hint="Give a second run or table.")
-    planned = dict(sources[0].plan or {}) if len(sources) == 1 else {}
-    asked = {
-        "primary": primary or planned.get("primary"),
-        **{name: planned[name] for name in ("metric", "margin", "alpha") if name in planned},
-    }
-    asked |= changes
-    if asked["primary"] is None and len(models) == 2:
-        asked["primary"] = tuple(models)
+    asked = {name: planned[name] for name in ("primary", "metric", "margin", "alpha") if name in planned} | dict(changes)
+    asked["primary"] = primary or asked.get("primary") or (tuple(models) if len(models) == 2 else None)
     if asked["primary"] is not None:
         _check_pair(tuple(asked["primary"]), models)
     try:
-        settings = ComparisonSettings.model_validate(asked)
+        return ComparisonSettings.model_validate(asked)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"--{name}: {first['msg']}.", hint="See `radpipe compare --help`.") from error
-    own = bool(planned) and standing(sources[0].questions, question_key(settings))["prior"]
-    if together.splits is None:
-        from radpipe.comparison.held_out import compare_held_out
-
-        rows = compare_held_out(together.predictions, settings, patients=together.patients)
-    else:
-        rows = compare_models(together.predictions, together.splits, settings)
-    design = _design(together, settings)
-    said = words.verdict(_primary(rows), design)
-    return Compared(together, settings, own, rows, said["headline"], tuple(said["sentences"]), design)
 
 
 def _read(texts: Sequence[str]) -> list[Source]:
@@ -121,9 +119,9 @@ def _primary(rows: pd.DataFrame) -> dict[str, Any] | None:
     return {str(k): (words.finite(v) if isinstance(v, float) else v) for k, v in found.iloc[0].to_dict().items()}
 
 
-def _design(together: Together, settings: ComparisonSettings) -> dict[str, Any]:
-    tested = together.predictions[together.predictions["role"] == "test"].drop_duplicates("case_id")
-    splits = together.splits
+def _design(both: Together, settings: ComparisonSettings) -> dict[str, Any]:
+    tested = both.predictions[both.predictions["role"] == "test"].drop_duplicates("case_id")
+    splits = both.splits
     return {
         "repeats": 0 if splits is None else int(splits["repeat"].nunique()),
         "folds": 0 if splits is None else int(splits["fold"].nunique()),
@@ -152,7 +150,5 @@ def _said(found: Compared) -> dict[str, Any]:
         "planned": found.planned,
         "question_sha256": found.question_sha256,
         "settings": found.settings.model_dump(mode="json"),
-        "sources": [
-            {"name": s.path.name, "kind": s.kind, "models": s.models, "sha256": s.sha256} for s in found.together.sources
-        ],
+        "sources": [{"name": s.path.name, "kind": s.kind, "models": s.models, "sha256": s.sha256} for s in found.sources],
     }
