@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,25 @@ from radpipe.core import tables
 from radpipe.core.registry import nearest
 from radpipe.errors import ConfigError
 from radpipe.io.files import write_bytes
+from radpipe.io.rows import write_rows
 from radpipe.io.tables import write_table
 from radpipe.report import words
+from radpipe.report.compare_page import render
+from radpipe.stages._progress import Progress
+from radpipe.stages.compare_external import external_facts, judge_runs
+from radpipe.stages.compare_facts import costs, metrics_and_curves, settings_of
 from radpipe.stages.compare_sources import Source, read_source
+from radpipe.stages.predict import FAILURE_COLUMNS
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What ``radpipe compare`` found. planned : the run was asked just this before its outcomes were read."""
+    """What ``radpipe compare`` found. planned : the run was asked just this before its outcomes were read.
+
+    developed : where patients are external, the same runs as they were cross-validated; else the sources themselves. external :
+    of :func:`radpipe.stages.compare_external.external_facts`; None without an external cohort. metrics, curves : of the
+    refitted models on it.
+    """
 
     sources: tuple[Source, ...]
     together: Together
@@ -35,6 +47,9 @@ class Compared:
     headline: str
     sentences: tuple[str, ...]
     design: dict[str, Any]
+    developed: tuple[Source, ...]
+    external: dict[str, Any] | None = None
+    measured: tuple[pd.DataFrame, pd.DataFrame] | None = None
 
     @property
     def question_sha256(self) -> str:
@@ -62,16 +77,38 @@ def compare_sources(texts: Sequence[str], *, primary: tuple[str, ...] | None = N
 
     ConfigError, CohortError where the sides cannot be compared or the question makes no sense.
     """
-    sources = _read(texts)
+    return _compared(_read(texts), primary, changes)
+
+
+def compare_external(
+    texts: Sequence[str], cohort: Path, *, primary: tuple[str, ...] | None = None, workers: int | None = None,
+    progress: Progress | None = None, **changes: Any,
+) -> Compared:  # fmt: skip
+    """The runs' models, refitted on all their patients, on the patients of ``cohort``, whom they never saw.
+
+    cohort : a manifest with the outcome, or a folder of ``radpipe ingest``. Errors as in :func:`compare_sources` and
+    :func:`radpipe.stages.compare_external.judge_runs`.
+    """
+    judged = judge_runs(texts, cohort, workers=workers, progress=progress)
+    found = _compared([side for _, side, _ in judged], primary, changes)
+    found = replace(found, developed=tuple(run for run, _, _ in judged))
+    measured = metrics_and_curves(found.sources, found.together)
+    facts = external_facts(cohort, judged, found.together.predictions, measured[0], found.settings.alpha)
+    sentences = (*found.sentences, *facts["said"])
+    return replace(found, external=facts, measured=measured, sentences=sentences)
+
+
+def _compared(sources: Sequence[Source], primary: tuple[str, ...] | None, changes: Mapping[str, Any]) -> Compared:
     both = together(sources)
-    runs = [source.settings for source in sources if source.settings]
     planned = dict(sources[0].settings.get("comparison") or {}) if len(sources) == 1 else {}
     settings = ask(list(both.models), planned, primary, changes)
     own = bool(planned) and standing(sources[0].questions, question_key(settings))["prior"]
-    rows = compare_sides(both, settings, horizon=(runs[0].get("cohort") or {}).get("horizon") if runs else None)
-    design = _design(both, settings)
+    rows = compare_sides(both, settings, horizon=settings_of(sources)[1])
+    design = {**_design(both, settings), "planned": own}
     said = words.verdict(_primary(rows), design)
-    return Compared(tuple(sources), both, settings, own, rows, said["headline"], tuple(said["sentences"]), design)
+    return Compared(
+        tuple(sources), both, settings, own, rows, said["headline"], tuple(said["sentences"]), design, tuple(sources)
+    )  # fmt: skip
 
 
 def ask(
@@ -132,17 +169,30 @@ def _design(both: Together, settings: ComparisonSettings) -> dict[str, Any]:
 
 
 def write_comparison(found: Compared, out: Path) -> Path:
-    """comparison.csv, comparison.parquet and compare.html in ``out``; the page's path."""
-    from radpipe.report.compare_page import render
-
+    """comparison.csv, comparison.parquet, comparison_metrics.csv and compare.html in ``out``; of an external cohort also external.json,
+    external_predictions.csv and external_failures.csv. The page's path."""
     out.mkdir(parents=True, exist_ok=True)
+    metrics, curves = found.measured or metrics_and_curves(found.sources, found.together)
     write_table(found.rows, out / "comparison.parquet", tables.COMPARISON, csv=True)
+    write_rows(out / "comparison_metrics.csv", list(metrics.columns), metrics.to_dict("records"))
+    if found.external is not None:
+        predictions = found.together.predictions.drop(columns=["repeat", "fold", "seed", "role"])
+        write_rows(out / "external_predictions.csv", list(predictions.columns), predictions.to_dict("records"))
+        write_bytes(out / "external.json", (json.dumps(found.external, indent=1, allow_nan=False) + "\n").encode())
+        failures = found.external["failures"]
+        beside = out / "external_failures.csv"
+        if failures:
+            write_rows(beside, ("run", *FAILURE_COLUMNS), failures)
+        else:
+            beside.unlink(missing_ok=True)
     page = out / "compare.html"
-    write_bytes(page, render(found.together.predictions, found.rows, _said(found)).encode("utf-8"))
+    write_bytes(page, render(found.together.predictions, found.rows, metrics, curves, _said(found)).encode("utf-8"))
     return page
 
 
 def _said(found: Compared) -> dict[str, Any]:
+    before = metrics_and_curves(found.developed, found.together)[0] if found.external is not None else None
+    spent = [costs(source) for source in found.developed]
     return {
         "headline": found.headline,
         "sentences": list(found.sentences),
@@ -151,4 +201,7 @@ def _said(found: Compared) -> dict[str, Any]:
         "question_sha256": found.question_sha256,
         "settings": found.settings.model_dump(mode="json"),
         "sources": [{"name": s.path.name, "kind": s.kind, "models": s.models, "sha256": s.sha256} for s in found.sources],
+        "costs": {new: spent[place].get(name, {}) for new, (place, name) in found.together.sources.items()},
+        "external": found.external,
+        "development": before,
     }

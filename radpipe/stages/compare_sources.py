@@ -46,7 +46,12 @@ def read_source(text: str, *, outcomes: Mapping[str, int] | None = None) -> Sour
             hint="Give runs/NAME, runs/NAME:MODEL or FILE.csv.",
         )
     if not model:
-        return found
+        # References that nobody named stand beside the study, as in the run's own comparison: each would cost the others power.
+        named = (found.settings.get("comparison") or {}).get("primary") or ()
+        added = found.settings.get("references")
+        beside = set(added if isinstance(added, list) else ()) - set(named)
+        rows = found.predictions[~found.predictions["model"].isin(beside)]
+        return replace(found, predictions=rows.reset_index(drop=True)) if len(rows) else found
     if model not in found.models:
         raise ConfigError(
             f"{place} has no model {model!r}.{nearest(model, found.models)} It has {', '.join(found.models)}.",
