@@ -6,6 +6,7 @@ The models are held fixed, so an interval says how sure the figure is for these 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def evaluate_held_out(
             raise CohortError(f"model {name!r} has {len(found.by_fold)} folds; a held-out set has one.", hint="Use evaluate.")
         (scores[name],) = found.by_fold.values()
     table = evaluate(predictions, fits, settings, patients=patients, horizon=horizon)
-    rows = table[(table["repeat"] == ALL) | ~table["metric"].isin(FOLD_METRICS)].to_dict("records")
+    rows: list[dict[str, Any]] = table[(table["repeat"] == ALL) | ~table["metric"].isin(FOLD_METRICS)].to_dict("records")  # type: ignore[assignment]
     for row in rows:
         if row["repeat"] != ALL or row["metric"] not in FOLD_METRICS or "corrected resampled" not in row["method"]:
             continue

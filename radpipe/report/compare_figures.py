@@ -70,6 +70,7 @@ def net_benefit(models: list[dict[str, Any]], look: dict[str, dict[str, Any]]) -
         )  # fmt: skip
         _light_grid(ax, "y")
         handles, labels = ax.get_legend_handles_labels()
-        ax.legend(handles[::-1], labels[::-1], loc="upper right", handlelength=2.6)
+        ax.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(-0.1, -0.17), ncols=2, handlelength=2.6)
 
-    return _svg("benefit", f"Net benefit of {', '.join(m['label'] for m in drawn)}.", 420, 330, draw)
+    lines = (len(drawn) + 3) // 2
+    return _svg("benefit", f"Net benefit of {', '.join(m['label'] for m in drawn)}.", 420, 320 + 16 * lines, draw)

@@ -61,7 +61,10 @@ def render(
     look = figures.styles(models)
     metric = words.METRIC_NAMES.get(rows[0]["metric"] if rows else settings["metric"], settings["metric"])
     level = words.percent(design["level"])
-    main = _main_tests(rows)
+    foremost = {m["model"] for m in models if m["primary"]} or {m["model"] for m in models}
+    first = [row for row in rows if {row["model_a"], row["model_b"]} & foremost]
+    later = [row for row in rows if row not in first]
+    main = _main_tests(first)
     names = ("these patients", "cross-validation") if external else ("", "")
     drawn = {
         "forest": figures.forest(main, {m["model"]: m["label"] for m in models}, metric, rows[0]["margin"], level),
@@ -78,7 +81,7 @@ def render(
     environment.globals.update(interval=words.interval, verdict_words=html.verdict_words, style=html.page_style(), span=_span)
     template = files("radpipe.report").joinpath("templates/compare.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(template).render(
-        c=said, rows=rows, primary=primary, models=models, figures=drawn, metric=metric, level=level, shown=shown, names=NAMES,
+        c=said, parts=(first, later), rows=rows, primary=primary, models=models, figures=drawn, metric=metric, level=level, shown=shown, names=NAMES,
         ranking=ranking, methods=_methods(models, shown), verdict=words.verdict_kind(primary), margin=rows[0]["margin"], two=two,
     )  # fmt: skip
 
