@@ -144,6 +144,7 @@ def _model(
         "gap": _minus(trained, tested),
         "drop": _minus(before.get(ranking), own.get(ranking)),
         "cost": cost,
+        "milliseconds": 1000 * cost["predict_s"] if "predict_s" in cost else None,
         "threshold": None,
         "roc": performance.roc_of(scores) if two else None,
         "calibration": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,15 @@ import pandas as pd
 
 from radpipe.comparison.sides import Together
 from radpipe.core import tables
+from radpipe.errors import FileProblem, SchemaError
 from radpipe.evaluation.config import EvaluationSettings
 from radpipe.evaluation.curves import decision_curves
 from radpipe.evaluation.held_out import evaluate_held_out
 from radpipe.evaluation.metrics import evaluate
+from radpipe.io.models import load_model
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.tables import read_table
+from radpipe.models.inference import seconds_a_case
 from radpipe.stages.compare_sources import Source
 
 OF_CALLS = ("sensitivity", "specificity")
@@ -75,7 +79,8 @@ def _fits_of(source: Source) -> pd.DataFrame:
 
 def costs(source: Source) -> dict[str, dict[str, Any]]:
     """model -> fits, n_inputs, n_parameters and networks (lowest and highest over the fits), cpu_s of one fit and peak_mb, as the run
-    has them; empty for a table. What it took to predict is in the time of the fit: a run does not time it by itself."""
+    has them; predict_s, of one case on this machine, by the model of the first fold. Empty for a table; without predict_s where the
+    fitted model no longer lies in the run's folder, or is of another version."""
     if source.fits is None:
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -85,6 +90,10 @@ def costs(source: Source) -> dict[str, dict[str, Any]]:
             for column in ("n_inputs", "n_parameters", "networks") if column in own.columns
         }  # fmt: skip
         found[str(name)] = {"fits": len(own), **ranges}
+        if (folder := source.path / str(own["model_path"].iloc[0])).is_dir():
+            number = (source.settings.get("cohort") or {}).get("outcome_kind") == "number"
+            with contextlib.suppress(SchemaError, FileProblem):
+                found[str(name)]["predict_s"] = seconds_a_case(*load_model(folder), number=number)
     timings = RunFolder(source.path).timings
     if timings.is_file():
         table = pd.read_csv(timings)
