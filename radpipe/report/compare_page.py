@@ -44,7 +44,7 @@ def render(
     """
     from radpipe.report import compare_figures, figures  # matplotlib: a second to import, wanted here only
 
-    settings, design, external = said["settings"], said["design"], said["external"]
+    design, external = said["design"], said["external"]
     rows = [_values(row) for row in comparison.to_dict("records")]
     rows.sort(key=lambda row: (not row["primary"], row["model_a"], row["model_b"], row["test"]))
     primary = next((row for row in rows if row["primary"]), None)
@@ -57,9 +57,11 @@ def render(
     models = [
         _model(scores, primary, said["costs"].get(name, {}), **told) for name, scores in scores_of(predictions, "test").items()
     ]
-    models.sort(key=lambda model: (not model["primary"], model["model"]))
+    order = [primary["model_a"], primary["model_b"]] if primary else []
+    models.sort(key=lambda model: (order.index(model["model"]) if model["model"] in order else 2, model["model"]))
     look = figures.styles(models)
-    metric = words.METRIC_NAMES.get(rows[0]["metric"] if rows else settings["metric"], settings["metric"])
+    compared = str(rows[0]["metric"])
+    metric = words.METRIC_NAMES.get(compared, NAMES.get(compared, compared))
     level = words.percent(design["level"])
     foremost = {m["model"] for m in models if m["primary"]} or {m["model"] for m in models}
     first = [row for row in rows if {row["model_a"], row["model_b"]} & foremost]
@@ -82,7 +84,8 @@ def render(
     template = files("radpipe.report").joinpath("templates/compare.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         c=said, parts=(first, later), rows=rows, primary=primary, models=models, figures=drawn, metric=metric, level=level, shown=shown, names=NAMES,
-        ranking=ranking, methods=_methods(models, shown), verdict=words.verdict_kind(primary), margin=rows[0]["margin"], two=two,
+        ranking=ranking, methods=_methods(models, shown), verdict=words.verdict_kind(primary),
+        margin=rows[0]["margin"], with_events=two or kind == "time_to_event",
     )  # fmt: skip
 
 
