@@ -69,7 +69,20 @@ class Compared:
             )
         if self.rows["primary"].any():
             lines.append("* the primary pair; p of the others is Holm-adjusted")
+        for row in self._by_themselves().to_dict("records"):
+            ends = words.interval(words.finite(row["ci_low"]), words.finite(row["ci_high"]))
+            lines.append(
+                f"{row['model']:<34}{row['metric']:<14}{words.number(words.finite(row['value']), 3):>11}  {ends:<18}{row['method']}"
+            )
         return "\n".join(lines)
+
+    def _by_themselves(self) -> pd.DataFrame:
+        """How each refitted model ranks external patients: its row of the table METRICS; no row without an external cohort."""
+        if self.measured is None:
+            return pd.DataFrame()
+        metrics = self.measured[0]
+        ranking = [name for name in ("auc", "macro_auc", "harrell_c", "spearman") if name in set(metrics["metric"])]
+        return metrics[(metrics["metric"] == ranking[0]) & (metrics["repeat"] == -1) & (metrics["role"] == "test")]
 
 
 def compare_sources(texts: Sequence[str], *, primary: tuple[str, ...] | None = None, **changes: Any) -> Compared:
