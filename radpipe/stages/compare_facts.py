@@ -18,7 +18,6 @@ from radpipe.evaluation.metrics import evaluate
 from radpipe.io.models import load_model
 from radpipe.io.run_folder import RunFolder
 from radpipe.io.tables import read_table
-from radpipe.models.inference import seconds_a_case
 from radpipe.stages.compare_sources import Source
 
 OF_CALLS = ("sensitivity", "specificity")
@@ -81,6 +80,8 @@ def costs(source: Source) -> dict[str, dict[str, Any]]:
     """model -> fits, n_inputs, n_parameters and networks (lowest and highest over the fits), cpu_s of one fit and peak_mb, as the run
     has them; predict_s, of one case on this machine, by the model of the first fold. Empty for a table; without predict_s where the
     fitted model no longer lies in the run's folder, or is of another version."""
+    from radpipe.models.inference import seconds_a_case  # torch: seconds to import, wanted for the page only
+
     if source.fits is None:
         return {}
     found: dict[str, dict[str, Any]] = {}

@@ -101,3 +101,10 @@ def test_what_would_mislead_is_refused(small_run: Path, tmp_path: Path, change, 
     with pytest.raises(CohortError, match=said) as error:
         compare_external([str(small_run)], tmp_path / "others.csv", workers=1)
     assert error.value.hint
+
+
+def test_options_of_the_command(small_run: Path, tmp_path: Path, radpipe) -> None:
+    lonely = radpipe("compare", small_run, "--workers", 2, check=2)
+    assert "--workers goes with --external" in lonely.stderr
+    nowhere = radpipe("compare", small_run, "--external", tmp_path / "nobody.csv", check=2)
+    assert "the external cohort does not exist" in nowhere.stderr and "Name a manifest" in nowhere.stderr
