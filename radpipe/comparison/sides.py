@@ -10,6 +10,7 @@ import pandas as pd
 from radpipe.comparison.compare import compare_models, thresholds_of
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.comparison.held_out import compare_held_out
+from radpipe.comparison.registry import PRIMARY_TEST
 from radpipe.errors import CohortError
 
 
@@ -90,6 +91,16 @@ def compare_sides(both: Together, settings: ComparisonSettings, *, horizon: floa
         )  # fmt: skip
     thresholds = {model: threshold for (model, *_), threshold in thresholds_of(both.fits).items()}
     return compare_held_out(both.predictions, settings, thresholds=thresholds, patients=both.patients, horizon=horizon)
+
+
+def carries_verdict(rows: pd.DataFrame) -> str:
+    """The test whose verdicts count, in a table COMPARISON; the others stand beside it."""
+    if rows["primary"].any():
+        return str(rows.loc[rows["primary"], "test"].iloc[0])
+    tests = set(rows["test"])
+    told = set(rows.loc[rows["p_value"].notna(), "test"])  # DeLong's is none where patients have several cases
+    order = [PRIMARY_TEST, *(["delong"] if "delong" in told else []), "paired_bootstrap", "delong"]
+    return next(test for test in order if test in tests)
 
 
 def listed(names: Sequence[str]) -> str:

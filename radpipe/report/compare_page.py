@@ -38,7 +38,8 @@ def render(
     """predictions, comparison, metrics, curves : tables PREDICTIONS, COMPARISON, METRICS, DECISION_CURVES of the same models.
 
     said : headline, sentences, design (repeats 0 for held-out patients), planned, question_sha256, settings (of the comparison),
-    sources (name, kind, models, sha256), costs (model -> of :func:`radpipe.stages.compare_facts.costs`), external (of
+    carries (the test whose verdicts count), sources (name, kind, models, sha256),
+    costs (model -> of :func:`radpipe.stages.compare_facts.costs`), external (of
     :func:`radpipe.stages.compare_external.external_facts`, or None) and then development, the table METRICS of the cross-validation.
     The same input gives the same bytes.
     """
@@ -46,7 +47,12 @@ def render(
 
     design, external = said["design"], said["external"]
     rows = [_values(row) for row in comparison.to_dict("records")]
-    rows.sort(key=lambda row: (not row["primary"], row["model_a"], row["model_b"], row["test"]))
+    pair = {(row["model_a"], row["model_b"]) for row in rows if row["primary"]}
+    rows.sort(
+        key=lambda row: (
+            (row["model_a"], row["model_b"]) not in pair, row["model_a"], row["model_b"], row["test"] != said["carries"], row["test"],
+        )
+    )  # fmt: skip
     primary = next((row for row in rows if row["primary"]), None)
     kind = outcome_kind(predictions)
     several = kind == "classes" and len(class_columns(predictions)) > 2
@@ -66,7 +72,7 @@ def render(
     foremost = {m["model"] for m in models if m["primary"]} or {m["model"] for m in models}
     first = [row for row in rows if {row["model_a"], row["model_b"]} & foremost]
     later = [row for row in rows if row not in first]
-    main = _main_tests(first)
+    main = [row for row in first if row["test"] == said["carries"]]
     names = ("these patients", "cross-validation") if external else ("", "")
     drawn = {
         "forest": figures.forest(main, {m["model"]: m["label"] for m in models}, metric, rows[0]["margin"], level),
@@ -87,13 +93,6 @@ def render(
         ranking=ranking, methods=_methods(models, shown), verdict=words.verdict_kind(primary),
         margin=rows[0]["margin"], with_events=two or kind == "time_to_event",
     )  # fmt: skip
-
-
-def _main_tests(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a pair, of the test that carries its verdict: the one of the primary row, or the first that is not conditional."""
-    carries = next((row["test"] for row in rows if row["primary"]), None)
-    carries = carries or next((row["test"] for row in rows if "conditional on" not in row["method"]), rows[0]["test"])
-    return [row for row in rows if row["test"] == carries]
 
 
 def _values(row: dict[Any, Any]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.comparison.question import question_key, standing
-from radpipe.comparison.sides import Together, compare_sides, together
+from radpipe.comparison.sides import Together, carries_verdict, compare_sides, together
 from radpipe.core import tables
 from radpipe.core.registry import nearest
 from radpipe.errors import ConfigError
+from radpipe.evaluation.predictions import class_columns, outcome_kind
 from radpipe.io.files import write_bytes
 from radpipe.io.rows import write_rows
 from radpipe.io.tables import write_table
@@ -59,13 +60,14 @@ class Compared:
     def as_text(self) -> str:
         """The table for a terminal."""
         lines = [f"{'a - b':<34}{'test':<14}{'difference':>11}  {'interval':<18}{'p':>8}{'p (TOST)':>10}  verdict"]
+        carries = carries_verdict(self.rows)
         for row in self.rows.to_dict("records"):
             pair = f"{row['model_a']} - {row['model_b']}" + (" *" if row["primary"] else "")
             ends = words.interval(words.finite(row["ci_low"]), words.finite(row["ci_high"]), sign=True)
             lines.append(
                 f"{pair:<34}{row['test']:<14}{words.number(words.finite(row['effect']), 3, sign=True):>11}  {ends:<18}"
                 f"{words.p_value(words.finite(row['p_adjusted'])):>8}{words.p_value(words.finite(row['p_equivalence'])):>10}  "
-                f"{row['verdict'].replace('_', ' ')}"
+                f"{row['verdict'].replace('_', ' ') if row['test'] == carries else '(beside)'}"
             )
         if self.rows["primary"].any():
             lines.append("* the primary pair; p of the others is Holm-adjusted")
@@ -103,7 +105,12 @@ def compare_external(
     :func:`radpipe.stages.compare_external.judge_runs`.
     """
     judged = judge_runs(texts, cohort, workers=workers, progress=progress)
-    found = _compared([side for _, side, _ in judged], primary, changes)
+    sides = [side for _, side, _ in judged]
+    first = sides[0].predictions
+    if outcome_kind(first) == "classes" and len(class_columns(first)) == 2:
+        # Nothing here is conditional but on the refit, so what else can be told of fixed scores stands beside DeLong's test.
+        changes = {"conditional": ("delong", "mcnemar", "paired_bootstrap"), **changes}
+    found = _compared(sides, primary, changes)
     found = replace(found, developed=tuple(run for run, _, _ in judged))
     measured = metrics_and_curves(found.sources, found.together)
     facts = external_facts(cohort, judged, found.together.predictions, measured[0], found.settings.alpha)
@@ -211,6 +218,7 @@ def _said(found: Compared) -> dict[str, Any]:
         "sentences": list(found.sentences),
         "design": found.design,
         "planned": found.planned,
+        "carries": carries_verdict(found.rows),
         "question_sha256": found.question_sha256,
         "settings": found.settings.model_dump(mode="json"),
         "sources": [{"name": s.path.name, "kind": s.kind, "models": s.models, "sha256": s.sha256} for s in found.sources],

@@ -141,7 +141,19 @@ def test_external_patients_are_judged_and_nothing_is_fitted_on_them(done, extern
     found = compare_external([str(out)], tmp_path / "manifest.csv", primary=("ann", "volume"), workers=1)
     told = found.external
     assert (told["patients"], told["events"], found.design["repeats"]) == (24, 12, 0)
-    assert set(found.rows["test"]) == {"delong"} and found.rows["primary"].sum() == 1
+    assert set(found.rows["test"]) == {"delong", "mcnemar", "paired_bootstrap"}
+    assert set(found.rows.loc[found.rows["primary"], "test"]) == {"delong"} and "(beside)" in found.as_text()
+    thresholds = pd.read_parquet(out / "refit" / "fits.parquet").set_index("model")["threshold"]
+    calls = {
+        model: part.set_index("case_id")["p_1"] >= thresholds[model]
+        for model, part in found.together.predictions.groupby("model")
+    }
+    truth = {row["case_id"]: row["relapse"] == "1" for row in external}
+    right = {model: np.mean([called == truth[case] for case, called in own.items()]) for model, own in calls.items()}
+    mcnemar = found.rows[
+        (found.rows["test"] == "mcnemar") & (found.rows["model_a"] == "ann") & (found.rows["model_b"] == "volume")
+    ]
+    assert mcnemar["effect"].iloc[0] == pytest.approx(right["ann"] - right["volume"])  # at the refit's own thresholds
     # DeLong's variance by hand, from the placements of every patient; on the logit scale, as the method says
     y = found.together.predictions.drop_duplicates("case_id").sort_values("case_id")["y_true"].to_numpy()
     assert y.tolist() == [int(row["relapse"]) for row in external]
