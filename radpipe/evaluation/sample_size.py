@@ -241,6 +241,20 @@ def reach(
     return Reach(n, n_events, error, detectable, p_equivalent, (*verdicts, "not_resolved"), assumed)
 
 
+def held_out_gap(
+    n_events: int, n_others: int, *, auc: float = 0.75, correlation: float = 0.5, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """The true gap between the AUCs of two fixed models that DeLong's test finds in ``power`` of held-out sets of this size.
+
+    auc : of both, about; correlation : of the two AUCs' errors (Hanley and McNeil 1983, doi:10.1148/radiology.148.3.6878708).
+    Infinite where a class is missing.
+    """
+    if min(n_events, n_others) < 1:
+        return math.inf
+    error = math.sqrt(2 * (1 - correlation) * auc_variance(auc, n_events, n_others))
+    return float(norm.ppf(1 - alpha / 2) + norm.ppf(power)) * error
+
+
 def _chance_of_difference(shift: float, df: int, alpha: float) -> float:
     """The two-sided test rejects; shift in expected standard errors (the noncentral t, by averaging over its error)."""
     limits = float(student.ppf(1 - alpha / 2, df)) * np.array(_spread(df))

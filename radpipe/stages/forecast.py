@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +14,12 @@ from radpipe.io.run_folder import RunFolder
 from radpipe.models.config import Cnn3dParams
 from radpipe.stages.cohort import load_cases, manifest_path
 
-# CPU seconds of one task, measured by `radpipe run workflows/sts_pet.yaml` on a 2-core x86-64 machine (windows of about
-# 35 x 38 x 52 PET voxels): what one should expect of images of that size, and no more.
-CPU_SECONDS = {
-    "check": 0.05, "prepare": 0.05, "network epoch": 0.4, "outline": 0.15, "extract": 0.05, "maps": 0.4, "habitats": 2.0, "select": 0.8,
-    "ann": 0.3, "cnn3d": 6.5, "logistic": 0.1, "xgboost": 0.2, "report": 15.0, "start of a worker": 20.0,
+# Seconds of one task from its start to its end, its process included, measured by `radpipe run workflows/sts_pet.yaml` on a 2-core x86-64
+# machine with 2 workers (378 s in all; windows of about 35 x 38 x 52 PET voxels): what to expect of images of that size, and no more.
+SECONDS = {
+    "check": 0.09, "prepare": 0.13, "network epoch": 0.58, "outline": 0.35, "extract": 0.18, "maps": 0.7, "habitats": 2.7, "select": 1.4,
+    "ann": 0.34, "cnn3d": 8.2, "logistic": 0.3, "xgboost": 0.36, "forest": 0.68, "svm": 0.36, "average": 0.25, "prevalence": 0.17,
+    "linear": 0.3, "cox": 0.3, "given": 0.17, "embed": 0.24, "judge a model": 1.2, "page": 5.0, "start": 12.0,
 }  # fmt: skip
 # Bytes, measured in the demo's run folder: store and published copies together.
 BYTES = {
@@ -25,42 +28,71 @@ BYTES = {
 }  # fmt: skip
 
 
-def cost(workflow: Workflow, rows: pd.DataFrame, workers: int) -> list[tuple[str, str, float]]:
-    """(stage, what, CPU seconds) of a run on the manifest's rows; for images and lesions of about the demo's size."""
+@dataclass(frozen=True)
+class Cost:
+    """Part of a run: tasks that share nothing, each of so many seconds. alone : not the workers' but the run's own work."""
+
+    stage: str
+    what: str
+    tasks: int
+    each: float
+    alone: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return self.tasks * self.each
+
+    def elapsed(self, workers: int) -> float:
+        """By the clock: a worker has one task at a time, so five networks take three rounds of two workers."""
+        return self.seconds if self.alone else math.ceil(self.tasks / workers) * self.each
+
+
+def elapsed(lines: Sequence[Cost], workers: int) -> float:
+    """Seconds of a whole run by the clock."""
+    return SECONDS["start"] + sum(line.elapsed(workers) for line in lines)
+
+
+def cost(workflow: Workflow, rows: pd.DataFrame) -> list[Cost]:
+    """What a run on the manifest's rows is made of; for images and lesions of about the demo's size."""
     n, folds = len(rows), workflow.splits.repeats * workflow.splits.folds
     segmentation = workflow.segmentation
-    lines: list[tuple[str, str, float]] = [
-        ("cohort", f"check {n} cases" if workflow.needs_images else f"{n} cases", n * CPU_SECONDS["check"])
+    lines = [
+        Cost("cohort", f"check {n} cases", n, SECONDS["check"]) if workflow.needs_images else Cost("cohort", f"{n} cases", 0, 0.0)
     ]
     if workflow.needs_images:
-        lines.append(("preprocess", f"{n} cases", n * CPU_SECONDS["prepare"]))
+        lines.append(Cost("preprocess", f"{n} cases", n, SECONDS["prepare"]))
     outlines = 0
     if segmentation.masks == "predicted":
         full = segmentation.nesting == "full"
         networks = folds * (segmentation.folds + 1) if full else segmentation.folds
         outlines = n * folds if full else n
-        spent = networks * segmentation.epochs * CPU_SECONDS["network epoch"] + outlines * CPU_SECONDS["outline"]
-        lines.append(("segment", f"{networks} networks, {outlines} outlines", spent))
+        lines.append(Cost("segment", f"{networks} networks", networks, segmentation.epochs * SECONDS["network epoch"]))
+        lines.append(Cost("segment", f"{outlines} outlines", outlines, SECONDS["outline"]))
     if workflow.features.table is None:
         regions = n + outlines
-        lines.append(("extract", f"{regions} regions, engine {workflow.features.engine}", regions * CPU_SECONDS["extract"]))
+        lines.append(Cost("extract", f"{regions} regions, engine {workflow.features.engine}", regions, SECONDS["extract"]))
         if workflow.maps is not None:
             every = workflow.maps.stride**3
-            lines.append(("extract", f"maps of {regions} regions", regions * CPU_SECONDS["maps"] / every))
+            lines.append(Cost("extract", f"maps of {regions} regions", regions, SECONDS["maps"] / every))
             if workflow.maps.habitats is not None:
-                lines.append(("habitats", f"{folds} outer folds", folds * CPU_SECONDS["habitats"]))
+                lines.append(Cost("habitats", f"{folds} outer folds", folds, SECONDS["habitats"]))
     if workflow.patients is not None:
-        lines.append(("patients", f"{rows['patient_id'].nunique()} rows of patients, rule {workflow.patients.rule}", 0.0))
+        lines.append(Cost("patients", f"{rows['patient_id'].nunique()} rows of patients, rule {workflow.patients.rule}", 0, 0.0))
+    if workflow.embedding_model is not None:
+        lines.append(Cost("embed", f"{folds} outer folds, by {workflow.embedding_model}", folds, SECONDS["embed"]))
     sets = {workflow.sources_of(model) for model in workflow.models.values() if model.inputs == "selected"}
     if sets:
         of_what = f", {len(sets)} sets of inputs" if len(sets) > 1 else ""
-        lines.append(("select", f"{folds} outer folds{of_what}", folds * len(sets) * CPU_SECONDS["select"]))
+        lines.append(Cost("select", f"{folds} outer folds{of_what}", folds * len(sets), SECONDS["select"]))
     for name, model in workflow.models.items():
-        lines.append(
-            ("train", f"{name}: {folds} fits ({model.kind} on {model.inputs})", folds * CPU_SECONDS.get(model.kind, 1.0))
+        eaten = model.inputs if isinstance(model.inputs, str) else " and ".join(model.inputs)
+        lines.append(Cost("train", f"{name}: {folds} fits ({model.kind} on {eaten})", folds, SECONDS[model.kind]))
+    lines.append(
+        Cost(
+            "report", f"evaluate and compare {len(workflow.models)} models", len(workflow.models), SECONDS["judge a model"], True
         )
-    lines.append(("report", "evaluate, compare, report", CPU_SECONDS["report"]))
-    lines.append(("workers", f"{workers} to start", workers * CPU_SECONDS["start of a worker"]))
+    )
+    lines.append(Cost("report", "the page", 1, SECONDS["page"], True))
     return lines
 
 
@@ -95,13 +127,12 @@ def forecast(workflow: Workflow, out: Path, workers: int | None) -> str:
     rows, problems = load_cases(workflow)
     n = len(rows)
     wanted = workers or workflow.compute.count
-    lines = cost(workflow, rows, wanted)
-    total = sum(seconds for *_, seconds in lines)
+    lines = cost(workflow, rows)
     text = [f"{workflow.name}: {n} cases from {manifest_path(workflow).name} -> {out}", ""]
-    text += [f"  {stage:<11}{what:<44}{seconds:>8.0f} CPU s" for stage, what, seconds in lines]
+    text += [f"  {line.stage:<11}{line.what:<50}{line.seconds:>7.0f} s" for line in lines]
     text += [
         "",
-        f"  about {total:.0f} CPU s, {total / wanted / 60:.1f} minutes with {wanted} worker(s), if the images are the size of the demo's;",
+        f"  about {elapsed(lines, wanted) / 60:.1f} minutes with {wanted} worker(s) of one core each, if the images are the size of the demo's;",
         f"  about {disk_bytes(workflow, rows) / 1e6:.0f} MB of disk for the run folder;",
         f"  at most {wanted * workflow.compute.case_memory_mb / 1000:.1f} GB of memory for the cases "
         f"({workflow.compute.case_memory_mb} MB each, then the case is ended).",

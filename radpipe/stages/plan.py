@@ -18,7 +18,7 @@ from radpipe.features.dictionary import feature_dictionary
 from radpipe.io.tables import read_text_table
 from radpipe.report import words
 from radpipe.stages.cohort import load_cases
-from radpipe.stages.forecast import cost, disk_bytes
+from radpipe.stages.forecast import cost, disk_bytes, elapsed
 
 GAPS = np.round(np.arange(0.0, 0.301, 0.01), 2)
 """True gaps of AUC at which the chance of each verdict is drawn."""
@@ -112,7 +112,6 @@ def plan_workflow(workflow: Workflow, *, auc: float, correlation: float, workers
     """auc : expected of the better-known model. correlation : of the two models' errors. CohortError, ConfigError as a run raises them."""
     rows, problems = load_cases(workflow)
     wanted = workers or workflow.compute.count
-    lines = cost(workflow, rows, wanted)
     candidates = {"clinical columns": _clinical_parameters(rows, workflow.cohort.clinical)} if workflow.cohort.clinical else {}
     candidates["features before selection"] = _features(workflow)
     design = {
@@ -121,7 +120,7 @@ def plan_workflow(workflow: Workflow, *, auc: float, correlation: float, workers
     }  # fmt: skip
     return _plan(
         workflow.title or workflow.name, workflow.cohort.outcome_kind, rows, candidates, design,
-        horizon=workflow.cohort.horizon, question_sha256=question_key(workflow.comparison), seconds=sum(seconds for *_, seconds in lines) / wanted,
+        horizon=workflow.cohort.horizon, question_sha256=question_key(workflow.comparison), seconds=elapsed(cost(workflow, rows), wanted),
         workers=wanted, disk_mb=disk_bytes(workflow, rows) / 1e6, problems=tuple(str(problem) for problem in problems),
     )  # fmt: skip
 

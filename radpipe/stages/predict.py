@@ -4,6 +4,9 @@ A refit is one more fold: all patients of the run train and select, the new ones
 the rest, from images to predictions. So a refit and a fold share every line of code, and nothing of the new patients reaches a fit.
 Where a network outlined the run's patients, one network of all their outlines outlines the new ones. It works in RUN/refit with the
 run's store: what is there is not computed again.
+
+``radpipe compare --external`` judges the same refit: there the new patients' outcomes are read, whom the models saw is refused, and the
+refit is made a second time without the new patients, so that the weights of both can be held against each other.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +22,8 @@ from typing import Any
 import pandas as pd
 
 from radpipe.cohort.build import PYRADIOMICS_HEADERS, read_manifest
-from radpipe.cohort.splits import draw_refit
+from radpipe.cohort.external import read_as_known
+from radpipe.cohort.splits import draw_refit, two_outcomes
 from radpipe.config import Workflow, load_workflow
 from radpipe.core import tables
 from radpipe.core.keys import content_key
@@ -50,12 +54,19 @@ FAILURE_COLUMNS = ("case_id", "stage", "error", "path", "problem", "hint")
 @dataclass(frozen=True)
 class Predicted:
     """rows : one a new case and model. failures : of new cases. fitted_on : patients the models were refitted on. seen : ids of
-    new patients who, or whose images, are among these."""
+    new patients who, or whose images, are among these.
+
+    Of judged ones: fits : the refit's table FITS. truths : case -> y_true, and time or value. weights : file in the run folder ->
+    its SHA-256 as fitted without the new patients, and after they were predicted.
+    """
 
     rows: list[dict[str, Any]]
     failures: list[dict[str, str]]
     fitted_on: int
     seen: tuple[str, ...]
+    fits: pd.DataFrame = field(default_factory=pd.DataFrame)
+    truths: dict[str, dict[str, float]] = field(default_factory=dict)
+    weights: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def predict(
@@ -73,6 +84,25 @@ def predict(
     use; CohortError where the cohort lacks what the models need.
     """
     check_suffix(out)
+    found = refit(run, cohort, models=models, workers=workers, progress=progress)
+    _write(out, found)
+    return found
+
+
+def refit(
+    run: Path,
+    cohort: Path,
+    *,
+    models: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
+    judged: bool = False,
+) -> Predicted:
+    """Refit and score; writes RUN/refit alone. judged : the new patients' outcomes are read, for a comparison.
+
+    Then CohortError also where a new patient, or an image or outline of one, is among the run's; where the outcome is another one or
+    coded otherwise, or has one class only; RunError where the weights are not the same with and without the new patients.
+    """
     folder = RunFolder(run)
     workflow, base = _workflow_of(folder)
     chosen = _chosen(workflow, models)
@@ -80,15 +110,116 @@ def predict(
     with folder.lock(), _context(workflow, folder, chosen, base, workers, progress) as context:
         fresh, failures = _new_rows(context, manifest)
         known = _known_rows(context, folder)
+        truths: dict[str, dict[str, float]] = {}
+        if judged:
+            truths, faults = _truths(context, fresh, manifest)
+            failures += faults
+            fresh = fresh[fresh["own_id"].isin(truths)]
+            _refuse_known(read_table(folder.table(tables.COHORT.name), tables.COHORT), fresh, manifest)
         names = {str(row["case_id"]): row for row in fresh.to_dict("records")}
-        if len(fresh):
-            _meet(context, folder, known, fresh, manifest)
+        weights: list[dict[str, str]] = []
+        for rows in ([fresh.iloc[:0]] if judged else []) + ([fresh] if len(fresh) else []):
+            _meet(context, folder, known, rows, manifest)
             for stage in REFIT:
                 context.progress.start_stage(stage.NAME)
                 result = stage.run(context)
                 context.progress.end_stage(stage.NAME, f"{result.cases_out} of {result.cases_in}")
+            weights.append(_weights(context, folder) if judged else {})
         found = _result(context, folder, names, failures, chosen, known)
-    _write(out, found)
+        if judged and len(fresh):
+            found = replace(found, fits=context.read(tables.FITS), truths=truths, weights=_unchanged(*weights))
+    return found
+
+
+# the judged
+
+
+def _truths(
+    context: Context, fresh: pd.DataFrame, manifest: Path
+) -> tuple[dict[str, dict[str, float]], list[dict[str, str]]]:  # fmt: skip
+    """Outcomes of the new cases, by the run's coding, and the cases that have none. They never enter the refit."""
+    settings = load_base(RunFolder(context.folder.path.parent)).cohort
+    table = read_text_table(manifest).rename(columns=_OURS)
+    known = read_text_table(manifest_path(load_base(RunFolder(context.folder.path.parent))))
+    for name in (settings.outcome, *([settings.time] if settings.time else [])):
+        if name not in table.columns:
+            raise CohortError(
+                f"the outcome column {name!r} is missing.{nearest(name, table.columns)}",
+                hint="The cohort is judged by the outcome that the run's models foretell, under the same name.", path=manifest,
+            )  # fmt: skip
+    cells = {str(name): [str(cell).strip() for cell in table[name]] for name in table.columns}
+    outcomes = read_as_known(cells, {str(name): [str(cell).strip() for cell in known[name]] for name in known.columns}, settings)
+    if outcomes.problems:
+        raise CohortError(" ".join(outcomes.problems), hint="Correct the outcome of the external cohort.", path=manifest)
+    truths, failures, wanted = {}, [], set(fresh["own_id"].astype(str))
+    for place, case_id in enumerate(cells["case_id"]):
+        if case_id not in wanted:
+            continue
+        if place in outcomes.faults:
+            problem, hint = outcomes.faults[place]
+            failures.append(
+                {**failure(case_id, CohortError(problem, hint=hint, case_id=case_id, path=manifest)), "stage": "cohort"}
+            )
+            continue
+        code = outcomes.codes[place]
+        assert code is not None  # a cell without a code has its fault, or is a problem of the column
+        truths[case_id] = {"y_true": code} | {name: float(values[place] or 0) for name, values in outcomes.further.items()}
+    people = fresh[fresh["own_id"].isin(truths)]
+    told = [truths[case_id] for case_id in people["own_id"]]
+    asked = pd.DataFrame(told).rename(columns={"y_true": "outcome"}).assign(
+        case_id=people["own_id"].to_list(), patient_id=people["own_patient"].to_list()
+    )  # fmt: skip
+    if told and (wrong := two_outcomes(asked, settings.outcome_kind)):
+        raise CohortError(" ".join(wrong), hint="A patient has one outcome: correct it.", path=manifest)
+    return truths, failures
+
+
+def _refuse_known(cohort: pd.DataFrame, fresh: pd.DataFrame, manifest: Path) -> None:
+    """CohortError where a new patient is one of the run's, by name or by the content of a file; or stands there under two names."""
+    ours = set(cohort["patient_id"].astype(str))
+    held = {
+        digest: (str(row["case_id"]), str(row["patient_id"]))
+        for row in cohort.to_dict("records") for digest in (row["image_sha256"], row["mask_sha256"]) if digest
+    }  # fmt: skip
+    for row in fresh.to_dict("records"):
+        case_id, patient = str(row["own_id"]), str(row["own_patient"])
+        if patient in ours:
+            raise CohortError(
+                f"the patient {patient!r} is among the run's own patients, whom the models learnt from.",
+                hint="Leave the patient out of the external cohort; if it is another person of the same name, give an id of its own.",
+                case_id=case_id, path=manifest,
+            )  # fmt: skip
+        for what in ("image", "mask"):
+            path = Path(row[f"{what}_path"])
+            if not row[f"{what}_path"] or not path.is_file():
+                continue
+            digest = sha256_file(path)
+            case, owner = held.setdefault(digest, (case_id, patient))
+            if owner != patient:
+                whose = f"case {case} of the run (patient {owner!r})" if owner in ours else f"case {case} (patient {owner!r})"
+                raise CohortError(
+                    f"its {what} is, byte for byte, that of {whose}: one patient under two ids.",
+                    hint="Leave one of them out, or give both the same patient_id where both are new.", case_id=case_id, path=path,
+                )  # fmt: skip
+
+
+def _weights(context: Context, folder: RunFolder) -> dict[str, str]:
+    """File of a fitted model, as it lies in the run folder -> SHA-256."""
+    paths = [context.folder.path / row for row in context.read(tables.FITS)["model_path"]]
+    files = [path / name for path in paths for name in ("weights.safetensors", "model.json")]
+    return {folder.relative(path): sha256_file(path) for path in sorted(files)}
+
+
+def _unchanged(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """RunError where a file of a model is another one with the new patients than without."""
+    found = {name: (before.get(name, "no model"), after.get(name, "no model")) for name in sorted({*before, *after})}
+    for name, (earlier, later) in found.items():
+        if earlier != later:
+            raise RunError(
+                "the refitted model is not the same with the external patients as without them, so it is not judged.",
+                hint="On a graphics card a fit need not repeat itself to the last bit: set the model's device: cpu. Else this is a bug.",
+                path=name,
+            )
     return found
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from radpipe.cohort.build import read_manifest
 from radpipe.cohort.config import CohortSettings, SplitSettings
+from radpipe.cohort.external import read_as_known
 from radpipe.cohort.splits import draw_refit, draw_splits
 from radpipe.errors import CohortError
 
@@ -172,3 +173,16 @@ def test_a_refit_trains_and_selects_everybody():
     pd.testing.assert_frame_equal(
         parts, draw_refit(cases.sample(frac=1, random_state=0), SplitSettings(selection_fraction=0.2), 1)
     )
+
+
+def test_outcomes_of_others_are_read_by_the_coding_of_the_run() -> None:
+    settings = CohortSettings(manifest="m.csv", outcome="grade", classes=("low", "mid", "high"))
+    known = {"grade": ["low", "mid", "high", "low"]}
+    found = read_as_known({"grade": ["high", "low", "na", "high"]}, known, settings)  # nobody is mid: high is still 2
+    assert (found.codes, found.problems) == ([2, 0, None, 2], []) and "missing" in found.faults[2][0]
+    assert "'1' and '2'" in read_as_known({"grade": ["1", "2"]}, known, settings).problems[0]
+    two = CohortSettings(manifest="m.csv", outcome="relapse", positive="yes")
+    yes_no = {"relapse": ["yes", "no"]}
+    assert read_as_known({"relapse": ["no", "yes", "no"]}, yes_no, two).codes == [0, 1, 0]
+    assert "another coding" in read_as_known({"relapse": ["0", "1"]}, yes_no, two).problems[0]
+    assert "one class only" in read_as_known({"relapse": ["yes", "yes"]}, yes_no, two).problems[0]

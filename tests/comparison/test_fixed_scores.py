@@ -10,15 +10,22 @@ from scipy import stats
 from radpipe.comparison.compare import compare_models
 from radpipe.comparison.config import ComparisonSettings
 from radpipe.comparison.delong import delong
-from radpipe.comparison.external_tables import Side, compare_tables, together
+from radpipe.comparison.external_tables import read_side
 from radpipe.comparison.held_out import compare_held_out
 from radpipe.comparison.mcnemar import difference_interval, mcnemar, mcnemar_test
 from radpipe.comparison.paired_bootstrap import paired_bootstrap
+from radpipe.comparison.sides import Side, compare_sides, together
 from radpipe.comparison.test import PairedFold
 from radpipe.core.tables import COMPARISON, check_table
 from radpipe.errors import CohortError, ConfigError
 
 SETTINGS = ComparisonSettings()
+
+
+def compare_tables(a: Side, b: Side, settings, **options) -> pd.DataFrame:
+    """Of one model a side; A is model_a, and the pair is the primary one."""
+    both = together([a, b])
+    return compare_sides(both, settings.model_copy(update={"primary": both.models}), **options)
 
 
 def test_mcnemar_is_Rs_and_agrestis(binary, expected):
@@ -90,7 +97,7 @@ def held_out_table(binary, models=("A", "B")):
 def test_a_held_out_set_has_delong_and_a_verdict(binary, expected):
     a, b = held_out_table(binary)
     settings = ComparisonSettings(conditional=("mcnemar", "delong"))
-    table = compare_tables(Side(a, "mine"), Side(b, "theirs"), settings)
+    table = compare_tables(read_side(a, "mine"), read_side(b, "theirs"), settings)
     check_table(table, COMPARISON)
     main = table[table["test"] == "delong"].iloc[0]
     z, p, low, high = expected["delong_AB_Z_p_lo_hi"]
@@ -98,11 +105,11 @@ def test_a_held_out_set_has_delong_and_a_verdict(binary, expected):
     assert (main["statistic"], main["p_value"], main["ci_low"], main["ci_high"]) == pytest.approx((z, p, low, high), rel=1e-6)
     assert main["primary"] and main["verdict"] == "not_resolved" and sorted(table["test"]) == ["delong", "mcnemar"]
     better = b.assign(p_1=b["p_1"] / 3 + 0.6 * b["y_true"])
-    table = compare_tables(Side(better, "mine"), Side(b, "theirs"), SETTINGS)
+    table = compare_tables(read_side(better, "mine"), read_side(b, "theirs"), SETTINGS)
     assert table.loc[0, "verdict"] == "a_better"
-    flipped = compare_tables(Side(b, "theirs"), Side(better, "mine"), SETTINGS)
+    flipped = compare_tables(read_side(b, "theirs"), read_side(better, "mine"), SETTINGS)
     assert flipped.loc[0, "verdict"] == "b_better" and flipped.loc[0, "effect"] == -table.loc[0, "effect"]
-    itself = compare_tables(Side(a, "same"), Side(a, "same"), SETTINGS).iloc[0]
+    itself = compare_tables(read_side(a, "same"), read_side(a, "same"), SETTINGS).iloc[0]
     assert itself["verdict"] == "equivalent" and itself["effect"] == 0 and itself["model_a"] == "same (A)"
 
 
@@ -110,13 +117,13 @@ def test_a_held_out_set_may_be_too_small(binary):
     rows = np.r_[0:5, 60:100]
     a, b = (part.iloc[rows].assign(p_1=lambda t: t["y_true"] * 0.9) for part in held_out_table(binary))
     b = b.assign(p_1=0.5 - 0.3 * b["y_true"])
-    row = compare_tables(Side(a, "a"), Side(b, "b"), SETTINGS).iloc[0]
+    row = compare_tables(read_side(a, "a"), read_side(b, "b"), SETTINGS).iloc[0]
     assert row["verdict"] == "not_resolved" and "too small to say anything: 5 with and 40 without" in row["method"]
 
 
 def test_several_cases_a_patient_go_through_the_bootstrap(binary):
     a, b = held_out_table(binary)
-    predictions, _ = together(Side(a, "a"), Side(b, "b"))
+    predictions = together([read_side(a, "a"), read_side(b, "b")]).predictions
     patients = {f"c{i:03d}": f"p{i // 2}" for i in range(len(binary))}
     table = compare_held_out(predictions, ComparisonSettings(conditional=("delong",)), patients=patients)
     assert set(table["test"]) == {"paired_bootstrap", "delong"}
@@ -141,11 +148,11 @@ def out_of_fold(binary, model="A", repeats=10, seed=0):
 def test_tables_with_folds_get_the_corrected_test(binary):
     a, b = out_of_fold(binary), out_of_fold(binary, "B", seed=1)
     as_text = b.map(str)  # as a CSV reader gives it
-    table = compare_tables(Side(a, "ours"), Side(as_text, "theirs"), ComparisonSettings(conditional=("delong",)))
+    table = compare_tables(read_side(a, "ours"), read_side(as_text, "theirs"), ComparisonSettings(conditional=("delong",)))
     row = table[table["test"] == "corrected_t"].iloc[0]
     assert row["df"] == 9 and row["primary"] and "n_test/n_train 0.250" in row["method"]
     assert "conditional on these scores" in table[table["test"] == "delong"].iloc[0]["method"]
-    with_itself = compare_tables(Side(a, "ours"), Side(a, "ours"), SETTINGS).iloc[0]
+    with_itself = compare_tables(read_side(a, "ours"), read_side(a, "ours"), SETTINGS).iloc[0]
     assert with_itself["verdict"] == "equivalent" and with_itself["p_value"] == 1
 
 
@@ -171,19 +178,19 @@ def test_tables_with_folds_get_the_corrected_test(binary):
 def test_what_tables_are_refused(change, words, binary):
     a, b = held_out_table(binary)
     with pytest.raises(CohortError, match=words) as error:
-        compare_tables(Side(a, "a", "a.csv"), Side(change(b), "b", "b.csv"), SETTINGS)
+        compare_tables(read_side(a, "a", "a.csv"), read_side(change(b), "b", "b.csv"), SETTINGS)
     assert error.value.hint
 
 
 def test_one_class_and_other_splits_are_refused(binary):
     a, b = (part[part["y_true"] == 1] for part in held_out_table(binary))
     with pytest.raises(CohortError, match="same outcome"):
-        compare_tables(Side(a, "a"), Side(b, "b"), SETTINGS)
+        compare_tables(read_side(a, "a"), read_side(b, "b"), SETTINGS)
     a, b = out_of_fold(binary), out_of_fold(binary)
     with pytest.raises(CohortError, match="the splits differ"):
-        compare_tables(Side(a, "a"), Side(b.assign(fold=(b["fold"] + b["repeat"]) % 5), "b"), SETTINGS)
+        compare_tables(read_side(a, "a"), read_side(b.assign(fold=(b["fold"] + b["repeat"]) % 5), "b"), SETTINGS)
     with pytest.raises(CohortError, match="no predictions in repeat 9"):
-        compare_tables(Side(a, "a"), Side(b[b["repeat"] < 9], "b"), SETTINGS)
+        compare_tables(read_side(a, "a"), read_side(b[b["repeat"] < 9], "b"), SETTINGS)
 
 
 def other_kind(kind, n=90, repeats=10):
@@ -221,7 +228,7 @@ def other_kind(kind, n=90, repeats=10):
 )
 def test_other_kinds_of_outcome(kind, metric, sign):
     table = other_kind(kind, repeats=4 if kind == "classes" else 6)
-    sides = [Side(table[table["model"] == name], name) for name in ("A", "B")]
+    sides = [read_side(table[table["model"] == name], name) for name in ("A", "B")]
     settings = ComparisonSettings(conditional=("delong", "mcnemar"))
     found = compare_tables(*sides, settings, horizon=1.0).set_index("test")
     main = found.loc["corrected_t"]
@@ -237,12 +244,13 @@ def test_other_kinds_of_outcome(kind, metric, sign):
 
 def test_brier_at_the_horizon_needs_one():
     table = other_kind("time_to_event", repeats=2)
-    sides = [Side(table[table["model"] == name], name) for name in ("A", "B")]
+    sides = [read_side(table[table["model"] == name], name) for name in ("A", "B")]
     settings = ComparisonSettings(metric="brier_at_horizon")
     with pytest.raises(ConfigError, match="horizon"):
         compare_tables(*sides, settings)
     assert np.isfinite(compare_tables(*sides, settings, horizon=1.0).loc[0, "effect"])
-    held_out = [Side(side.table[side.table["repeat"] == 0].drop(columns=["repeat", "fold"]), side.name) for side in sides]
+    first = table[table["repeat"] == 0].drop(columns=["repeat", "fold"])
+    held_out = [read_side(first[first["model"] == name], name) for name in ("A", "B")]
     row = compare_tables(*held_out, SETTINGS, horizon=1.0).iloc[0]
     assert row["test"] == "paired_bootstrap" and row["metric"] == "harrell_c" and row["verdict"] == "a_better"
 

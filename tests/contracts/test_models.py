@@ -25,6 +25,7 @@ from radpipe.models.config import (
     SvmParams,
     XgboostParams,
 )
+from radpipe.models.inference import seconds_a_case
 from radpipe.models.model import Examples
 from radpipe.models.registry import OUTCOME_KINDS
 
@@ -190,6 +191,9 @@ class TestEveryModel:
         assert said(back, test) == said(model, test)
         assert back.facts() == model.facts() and back.saw == model.saw
         assert same(back.state()[0], arrays) and back.state()[1] == info
+
+    def test_how_long_a_prediction_takes_can_be_told(self, kind, outcome, model):
+        assert 0 <= seconds_a_case(*model.state(), number=outcome == "number") < 5
 
     def test_a_broken_state_is_refused(self, kind, outcome, model):
         arrays, info = model.state()

@@ -11,7 +11,10 @@ import yaml
 
 from radpipe.config import load_workflow
 from radpipe.errors import RadpipeError
+from radpipe.models.registry import MODELS
 from radpipe.report.plan_page import render
+from radpipe.stages.cohort import load_cases
+from radpipe.stages.forecast import SECONDS, cost, elapsed
 from radpipe.stages.plan import Plan, plan_workflow
 
 CLINICAL = tuple(f"c{k}" for k in range(5))
@@ -98,3 +101,26 @@ def test_other_kinds_of_outcome(tmp_path: Path) -> None:
 def test_an_outcome_of_one_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RadpipeError, match="outcome"):
         plan_of(tmp_path, 40, 0)
+
+
+# Seconds by the clock of `make demo` on two cores with two workers, 2026-11-21: the lines of its logs/run.log.
+DEMO_S = {"segment": 143.3, "embed, select, train": 111.6 + 36.8 + 50.7, "report": 12.9 + 1.0 + 4.9, "in all": 378.0}
+
+
+def test_the_demo_takes_about_as_long_as_is_said() -> None:
+    """Within a factor of 1.5, stage by stage. The networks are three rounds of two workers, whatever five halves may be."""
+    workflow = load_workflow(Path(__file__).parents[2] / "workflows" / "sts_pet.yaml")
+    lines = cost(workflow, load_cases(workflow)[0])
+    said = {"in all": elapsed(lines, 2)}
+    for stages in DEMO_S.keys() - {"in all"}:
+        said[stages] = sum(line.elapsed(2) for line in lines if line.stage in stages)
+    assert {
+        stage: round(said[stage] / DEMO_S[stage], 2) for stage in DEMO_S if not 1 / 1.5 < said[stage] / DEMO_S[stage] < 1.5
+    } == {}
+    networks = next(line for line in lines if line.what == "5 networks")
+    assert networks.elapsed(2) == networks.elapsed(3) * 1.5 == networks.elapsed(5) * 3
+    assert elapsed(lines, 4) < elapsed(lines, 2) < elapsed(lines, 1)
+
+
+def test_every_kind_of_model_has_its_time() -> None:
+    assert set(MODELS) - set(SECONDS) == set()

@@ -1,8 +1,9 @@
-"""New patients scored by a run's models, refitted on all its patients."""
+"""New patients scored by a run's models, refitted on all its patients; and judged by them (``compare --external``)."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from radpipe.config import load_workflow
 from radpipe.errors import CohortError, ConfigError, RunError
 from radpipe.pipeline import run
+from radpipe.stages.compare_command import compare_external, write_comparison
 from radpipe.stages.predict import predict
 
 pytestmark = pytest.mark.usefixtures("warm_servers")
@@ -122,3 +124,111 @@ def test_a_run_of_other_code_is_refused(done, tmp_path):
             predict(out, manifest, tmp_path / "p.csv")
     finally:
         origin.write_text(kept)
+
+
+# `radpipe compare --external`: the same refit, judged
+
+
+@pytest.fixture(scope="module")
+def external(module_study, tmp_path_factory):
+    """Twenty-four patients whom no model saw, with their outcomes, as rows of a manifest with absolute paths."""
+    folder = tmp_path_factory.mktemp("external")
+    others = type(module_study)(folder, [{}] * 40)
+    others.add(24)
+    return [{**row, **{k: str(folder / row[k]) for k in ("image_path", "mask_path")}} for row in others.rows[40:]]
+
+
+def test_external_patients_are_judged_and_nothing_is_fitted_on_them(done, external, tmp_path):
+    out = done[0]
+    write_manifest(tmp_path, external)
+    found = compare_external([str(out)], tmp_path / "manifest.csv", primary=("ann", "volume"), workers=1)
+    told = found.external
+    assert (told["patients"], told["events"], found.design["repeats"]) == (24, 12, 0)
+    assert set(found.rows["test"]) == {"delong", "mcnemar", "paired_bootstrap"}
+    assert set(found.rows.loc[found.rows["primary"], "test"]) == {"delong"} and "(beside)" in found.as_text()
+    thresholds = pd.read_parquet(out / "refit" / "fits.parquet").set_index("model")["threshold"]
+    calls = {
+        model: part.set_index("case_id")["p_1"] >= thresholds[model]
+        for model, part in found.together.predictions.groupby("model")
+    }
+    truth = {row["case_id"]: row["relapse"] == "1" for row in external}
+    right = {model: np.mean([called == truth[case] for case, called in own.items()]) for model, own in calls.items()}
+    mcnemar = found.rows[
+        (found.rows["test"] == "mcnemar") & (found.rows["model_a"] == "ann") & (found.rows["model_b"] == "volume")
+    ]
+    assert mcnemar["effect"].iloc[0] == pytest.approx(right["ann"] - right["volume"])  # at the refit's own thresholds
+    # DeLong's variance by hand, from the placements of every patient; on the logit scale, as the method says
+    y = found.together.predictions.drop_duplicates("case_id").sort_values("case_id")["y_true"].to_numpy()
+    assert y.tolist() == [int(row["relapse"]) for row in external]
+    for model in MODELS:
+        own = found.together.predictions
+        p = own[own["model"] == model].sort_values("case_id")["p_1"].to_numpy()
+        wins = (p[y == 1][:, None] > p[y == 0]) + 0.5 * (p[y == 1][:, None] == p[y == 0])
+        metrics = found.measured[0]
+        row = metrics[(metrics["model"] == model) & (metrics["metric"] == "auc")].iloc[0]
+        assert row["value"] == pytest.approx(wins.mean())
+        if 0 < wins.mean() < 1:
+            error = np.sqrt(wins.mean(axis=1).var(ddof=1) / 12 + wins.mean(axis=0).var(ddof=1) / 12)
+            centre, half = np.log(wins.mean() / (1 - wins.mean())), 1.959964 * error / (wins.mean() * (1 - wins.mean()))
+            assert (row["ci_low"], row["ci_high"]) == pytest.approx(
+                [1 / (1 + np.exp(-(centre + s * half))) for s in (-1, 1)], abs=1e-6
+            )
+            assert "DeLong" in row["method"]
+    # the hashes are those of the files that lie there, once and with other patients in the test part
+    assert len(told["weights"]) == 2 * len(MODELS) and told["unchanged"]
+    for row in told["weights"]:
+        assert row["before"] == row["after"] == hashlib.sha256((out / row["file"]).read_bytes()).hexdigest()
+    page = write_comparison(found, tmp_path / "out").read_text()
+    assert told["weights"][0]["after"] in page and "24 patients of manifest.csv, 12 with the event" in page
+    assert json.loads((tmp_path / "out" / "external.json").read_text())["weights"] == told["weights"]
+    assert len(pd.read_csv(tmp_path / "out" / "external_predictions.csv")) == 24 * len(MODELS)
+    said = " ".join(found.sentences)
+    assert "refitted on all development patients (16 of out)" in said and "this cohort is small" in said
+    # who is judged, and by what outcome, changes no weight: eight others, their outcomes turned round
+    fewer = [{**row, "relapse": str(1 - int(row["relapse"]))} for row in external[:8]]
+    write_manifest(tmp_path, fewer)
+    again = compare_external([f"{out}:ann", f"{out}:volume"], tmp_path / "manifest.csv", workers=1)
+    assert "too small to say anything: 4 with and 4 without" in again.rows.iloc[0]["method"]
+    assert again.rows.iloc[0]["verdict"] == "not_resolved"
+    before = {row["file"]: row["after"] for row in told["weights"]}
+    assert {row["file"]: row["after"] for row in again.external["weights"]}.items() <= before.items()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows, known: [*rows, known | {"relapse": "1"}], "is among the run's own patients"),
+        (lambda rows, known: [*rows, known | {"case_id": "X", "patient_id": "X", "relapse": "1"}], "one patient under two ids"),
+        (lambda rows, known: [*rows, rows[0] | {"case_id": "X", "patient_id": "X", "mask_path": rows[1]["mask_path"]}], "one patient under two ids"),
+        (lambda rows, known: [{**row, "relapse": {"0": "no", "1": "yes"}[row["relapse"]]} for row in rows], "another coding"),
+        (lambda rows, known: [{**row, "relapse": str(int(row["relapse"]) + 1)} for row in rows], "another coding"),
+        (
+            lambda rows, known: [{("relapsed" if k == "relapse" else k): v for k, v in row.items()} for row in rows],
+            "'relapse' is missing. Did you mean 'relapsed'",
+        ),
+        (lambda rows, known: [row for row in rows if row["relapse"] == "1"], "has one class only"),
+        (lambda rows, known: [{k: v for k, v in row.items() if k != "age"} for row in rows], "clinical column 'age' is missing"),
+        (
+            lambda rows, known: [*rows, rows[1] | {"case_id": "X", "relapse": "0", "image_path": rows[2]["image_path"]}],
+            "two different outcomes",
+        ),
+    ],
+)  # fmt: skip
+def test_an_external_cohort_that_would_mislead_is_refused(done, external, tmp_path, change, said):
+    out, _, _, known = done
+    write_manifest(tmp_path, change(external, known))
+    with pytest.raises(CohortError, match=said) as error:
+        compare_external([str(out)], tmp_path / "manifest.csv", primary=("ann", "volume"), workers=1)
+    assert error.value.hint
+
+
+def test_an_external_case_that_fails_costs_no_other(done, external, tmp_path):
+    out = done[0]
+    write_manifest(tmp_path, [{**external[0], "relapse": ""}, {**external[1], "modality": "CT"}, *external[2:]])
+    found = compare_external([f"{out}:volume", f"{out}:ann"], tmp_path / "manifest.csv", workers=1)
+    assert found.external["cases"] == 22
+    assert [(row["case_id"], row["run"]) for row in found.external["failures"]] == [
+        (external[1]["case_id"], "out"), (external[0]["case_id"], "out"),
+    ]  # fmt: skip
+    write_comparison(found, tmp_path / "out")
+    assert len(pd.read_csv(tmp_path / "out" / "external_failures.csv")) == 2
