@@ -45,6 +45,7 @@ class ReportInputs:
     tables : schema name -> table (cohort, splits, features, feature_dictionary, selection, predictions, fits, metrics,
         comparison, failures; segmentation and mask_agreement where outlines were predicted). None or absent: not made.
     settings : the whole workflow with every default, as JSON values.
+    pictures : small ones of as many cases as the plot by patient shows, where it is not left without.
     maps : pictures of a few cases' feature maps; map_facts : column -> (unit, what it measures).
     excluded : case_id -> why it was left out before the run (rows of the manifest that are no case).
     stability : sources -> value, ci_low, ci_high of the selection's stability among these candidates (Nogueira 2018).
@@ -60,6 +61,7 @@ class ReportInputs:
     versions: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     overlays: tuple[OverlaySlice, ...] = ()
+    pictures: tuple[OverlaySlice, ...] = ()
     maps: tuple[MapPicture, ...] = ()
     map_facts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)

@@ -84,12 +84,11 @@ def agreement(summary: dict[str, Any]) -> Markup:
     return svg("agreement", alt, 420, round(90 + min(360, max(140, 4.2 * len(features)))), draw)
 
 
-def overlay(item: dict[str, Any]) -> str:
-    """A slice with its given (solid) and predicted (dashed) outline and a scale bar; a PNG as data URI."""
+def overlay(item: dict[str, Any], side: int = 230) -> str:
+    """A slice with its given (solid) and predicted (dashed) outline and a scale bar; a PNG as data URI. side : CSS pixels."""
     grey = np.array(item["grey"], float)
     dy, dx = item["spacing_mm"]
     height_mm, width_mm = grey.shape[0] * dy, grey.shape[1] * dx
-    side = 230
 
     def draw(figure: Figure) -> None:
         ax = figure.add_axes((0, 0, 1, 1))

@@ -16,7 +16,10 @@ from radpipe.core import tables as t
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
 from radpipe.evaluation.config import EvaluationSettings
+from radpipe.evaluation.conformal import conformal_tables
+from radpipe.evaluation.curves import decision_curves
 from radpipe.evaluation.metrics import evaluate
+from radpipe.evaluation.subgroups import subgroup_table
 from radpipe.features.undefined import REASONS
 from radpipe.report.config import ReportSettings
 from radpipe.report.inputs import OverlaySlice, ReportInputs
@@ -156,6 +159,10 @@ def build(plan: Plan) -> ReportInputs:
     comparison = ComparisonSettings(primary=plan.primary)
     table["metrics"] = evaluate(table["predictions"], table["fits"], EvaluationSettings(bootstrap_resamples=200))
     table["comparison"] = compare_models(table["predictions"], table["splits"], comparison)
+    quick = EvaluationSettings(bootstrap_resamples=200, subgroup_least=4)
+    table["conformal"], table["conformal_sets"] = conformal_tables(table["predictions"], quick)
+    table["decision_curves"] = decision_curves(table["predictions"], quick)
+    table["subgroups"] = subgroup_table(table["predictions"], cohort, ["age_years", "sex"], quick)
     return ReportInputs(
         name="sts_pet",
         title="Lung metastasis in soft-tissue sarcoma from FDG-PET",
@@ -175,6 +182,7 @@ def build(plan: Plan) -> ReportInputs:
         versions={"radpipe": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "numpy": "2.4.6"},
         seeds={"workflow": 20261121},
         overlays=tuple(picture(cases[i], float(dice[i]), i) for i in np.argsort(dice)[:: max(1, plan.n // 6)][:6]),
+        pictures=tuple(picture(cases[i], float(dice[i]), i) for i in range(5)),
         maps=tuple(map_case(cases[i], i) for i in range(2)),
         map_facts={"original_firstorder_Mean": ("SUV", "Mean intensity."), "original_glcm_Contrast": ("1", "How much neighbours differ.")},
         excluded={f"{plan.prefix}999": "the outcome is missing"},
