@@ -7,18 +7,18 @@ from typing import Any
 from radpipe.comparison.controls import LEVEL, NULL
 from radpipe.report.inputs import ReportInputs
 from radpipe.report.metric_words import METRIC_NAMES
-from radpipe.report.words import finite, interval, label, number, percent, plural
+from radpipe.report.words import finite, interval, label, number, p_value, percent, plural
 
 ENOUGH = 100
 """Permuted runs below which their mean is too unsure to show anything but a gross leak."""
 NAMES = {
-    "permuted_outcomes": "Outcomes dealt anew",
+    "permuted_outcomes": "Outcomes shuffled",
     "shuffled_voxels": "Voxels shuffled",
     "random_region": "Region elsewhere",
     "noise_columns": "Noise among the features",
 }
 ASKS = {
-    "permuted_outcomes": "Every patient gets another patient’s outcome, so nothing can be foretold. Whatever is found now, the work itself made.",
+    "permuted_outcomes": "The outcomes change places between patients, so nothing can be foretold. Whatever is found now, the work itself made.",
     "shuffled_voxels": "Inside the outline the voxels change places: size, shape and histogram stay, every pattern goes.",
     "random_region": "The outline is moved elsewhere in the image: its size and shape stay, the lesion goes.",
     "noise_columns": "Columns of random numbers join the features: does selection fall for them?",
@@ -37,7 +37,7 @@ def controls_summary(inputs: ReportInputs) -> dict[str, Any]:
         return {
             "kind": "not_run", "headline": "No controls were run: whether this analysis finds things where there is nothing is not known.",
             "sentences": [
-                "The controls repeat the whole chain on data in which nothing, or much less, can be foretold: outcomes dealt anew, voxels "
+                "The controls repeat the whole chain on data in which nothing, or much less, can be foretold: outcomes shuffled between patients, voxels "
                 "shuffled, regions elsewhere, noise among the features. This command runs them:"
             ],
             "rows": [], "missing": list(NAMES.values()), "command": command,
@@ -87,13 +87,13 @@ def _said(row: dict[str, Any]) -> str:
 def _judged(permuted: list[dict[str, Any]]) -> tuple[str, str, list[str]]:
     if not permuted:
         return (
-            "others", "Outcomes were not dealt anew: whether this analysis finds things where there is nothing is not known.",
+            "others", "Outcomes were not shuffled: whether this analysis finds things where there is nothing is not known.",
             ["No model of the workflow eats features, or none gave a value; the other controls stand below."],
         )  # fmt: skip
     row = permuted[0]
     metric, null = row["metric_name"], row["null"]
     ends = interval(row["ci_low"], row["ci_high"], 3)
-    seen = f"With the outcomes of the patients dealt anew {row['n']:,} times, so that nothing could be foretold, {row['label']} reached a mean "
+    seen = f"With the outcomes shuffled between patients {row['n']:,} times, so that nothing could be foretold, {row['label']} reached a mean "
     seen += f"{metric} of {number(row['value'], 3)} ({percent(row['level'])} Monte-Carlo interval {ends}); chance gives {number(null)}."
     sentences = [seen]
     if row["flagged"]:
@@ -120,8 +120,8 @@ def _judged(permuted: list[dict[str, Any]]) -> tuple[str, str, list[str]]:
         )
     if row["p_value"] is not None:
         sentences.append(
-            f"The true outcomes gave {number(row['observed'])}; a run with outcomes dealt anew did at least as well in a share of "
-            f"{number(row['p_value'], 3)} ((k + 1) / (n + 1))."
+            f"The true outcomes gave {number(row['observed'])}; so much or more from shuffled ones: p = {p_value(row['p_value'])} "
+            "((k + 1) / (n + 1))."
         )
     sentences.append(f"Only {row['label']} was tried in this way: training every network anew so often takes too long.")
     return kind, headline, sentences

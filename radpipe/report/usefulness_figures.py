@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from radpipe.report.plotting import INK, MUTED, light_grid, short, svg
 from radpipe.report.words import number
@@ -61,14 +62,14 @@ def risk_groups(item: dict[str, Any], unit: str) -> Markup:
     """Kaplan-Meier curves (Aalen-Johansen where events compete) of groups of similar predicted risk, with numbers at risk."""
     groups = item["groups"]
     last = max(group["time"][-1] for group in groups)
-    ticks = [last * k / 4 for k in range(5)]
+    ticks = [float(tick) for tick in MaxNLocator(5).tick_values(0, last) if 0 <= tick <= last]
 
     def at_risk(group: dict[str, Any], time: float) -> int:
         return next((n for at, n in zip(group["time"], group["at_risk"], strict=True) if at >= time), 0)
 
     def draw(figure: Figure) -> None:
         rows = len(groups)
-        foot = 0.2 + 0.055 * rows
+        foot = 0.125 + 0.055 * rows
         ax: Axes = figure.add_axes((0.14, foot + 0.06, 0.83, 0.92 - foot - 0.06))
         for other in item["others"]:
             style = GROUPS[other["group"] % len(GROUPS)]
@@ -96,7 +97,7 @@ def risk_groups(item: dict[str, Any], unit: str) -> Markup:
         figure.text(0.005, foot - 0.055, "at risk", fontsize=7, color=MUTED)
         ax.set_xlim(0, last)
         ax.set_ylim(0, 1.02)
-        ax.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.set_xlabel(f"time{f' ({unit})' if unit else ''}", labelpad=1)
         ax.set_ylabel("free of the event" if item["kind"] == "event_free" else "have had the event")
         ax.legend(loc="lower left" if item["kind"] == "event_free" else "upper left", fontsize=7.4)
