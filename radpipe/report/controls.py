@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from radpipe.comparison.controls import LEVEL, NULL
 from radpipe.report.inputs import ReportInputs
-from radpipe.report.metric_words import METRIC_NAMES
+from radpipe.report.metric_words import CHANCE, METRIC_NAMES
 from radpipe.report.words import finite, interval, label, number, p_value, percent, plural
 
 ENOUGH = 100
@@ -37,8 +36,8 @@ def controls_summary(inputs: ReportInputs) -> dict[str, Any]:
         return {
             "kind": "not_run", "headline": "No controls were run: whether this analysis finds things where there is nothing is not known.",
             "sentences": [
-                "The controls repeat the whole chain on data in which nothing, or much less, can be foretold: outcomes shuffled between patients, voxels "
-                "shuffled, regions elsewhere, noise among the features. This command runs them:"
+                "The controls repeat the whole chain on data in which nothing, or much less, can be foretold: outcomes shuffled between "
+                "patients, voxels shuffled, regions elsewhere, noise among the features. This command runs them:"
             ],
             "rows": [], "missing": list(NAMES.values()), "command": command,
         }  # fmt: skip
@@ -47,7 +46,7 @@ def controls_summary(inputs: ReportInputs) -> dict[str, Any]:
     rows.sort(key=lambda row: (order[row["control"]], row["model"]))
     permuted = [row for row in rows if row["control"] == "permuted_outcomes"]
     missing = [NAMES[name] for name in NAMES if name not in {row["control"] for row in rows}]
-    kind, headline, sentences = _judged(permuted)
+    kind, headline, sentences = _judged(permuted, inputs.controls_level)
     return {"kind": kind, "headline": headline, "sentences": sentences, "rows": rows, "missing": missing, "command": command}
 
 
@@ -56,8 +55,7 @@ def _row(found: dict[Any, Any]) -> dict[str, Any]:
     name, metric = str(row["control"]), str(row["metric"])
     row |= {
         "name": NAMES[name], "asks": ASKS[name], "label": label(str(row["model"])), "n": int(row["n"]), "flagged": bool(row["flagged"]),
-        "null": NULL.get(metric), "metric_name": METRIC_NAMES.get(metric, metric), "weak": name == "permuted_outcomes" and row["n"] < ENOUGH,
-        "level": LEVEL if name == "permuted_outcomes" else None,
+        "null": CHANCE.get(metric), "metric_name": METRIC_NAMES.get(metric, metric), "weak": name == "permuted_outcomes" and row["n"] < ENOUGH,
     }  # fmt: skip
     return {**row, "said": _said(row)}
 
@@ -84,7 +82,7 @@ def _said(row: dict[str, Any]) -> str:
     return "Above the true result, which should not be: look at the work."
 
 
-def _judged(permuted: list[dict[str, Any]]) -> tuple[str, str, list[str]]:
+def _judged(permuted: list[dict[str, Any]], level: float) -> tuple[str, str, list[str]]:
     if not permuted:
         return (
             "others", "Outcomes were not shuffled: whether this analysis finds things where there is nothing is not known.",
@@ -94,7 +92,7 @@ def _judged(permuted: list[dict[str, Any]]) -> tuple[str, str, list[str]]:
     metric, null = row["metric_name"], row["null"]
     ends = interval(row["ci_low"], row["ci_high"], 3)
     seen = f"With the outcomes shuffled between patients {row['n']:,} times, so that nothing could be foretold, {row['label']} reached a mean "
-    seen += f"{metric} of {number(row['value'], 3)} ({percent(row['level'])} Monte-Carlo interval {ends}); chance gives {number(null)}."
+    seen += f"{metric} of {number(row['value'], 3)} ({percent(level)} Monte-Carlo interval {ends}); chance gives {number(null)}."
     sentences = [seen]
     if row["flagged"]:
         above = row["value"] > null

@@ -52,6 +52,7 @@ class ReportInputs:
     budget : model -> (fits, CPU seconds of all of them).
     command : runs this workflow again.
     question : of :func:`radpipe.comparison.question.standing`: sha256, prior, changes, first. Empty where nobody wrote it down.
+    controls_level : of the Monte-Carlo interval of permuted outcomes.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ReportInputs:
     citations: tuple[str, ...] = ()
     command: str = ""
     question: Mapping[str, Any] = field(default_factory=dict)
+    controls_level: float = 0.99
 
     def table(self, name: str) -> pd.DataFrame:
         """The table; empty (without columns) where it was not made."""

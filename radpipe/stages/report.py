@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import radpipe
-from radpipe.comparison import question
+from radpipe.comparison import controls, question
 from radpipe.config import BUILTIN, Workflow
 from radpipe.core import tables
 from radpipe.core.grid import grid_differences
@@ -73,6 +73,7 @@ def run(context: Context) -> StageResult:
         stability=_stability(loaded.get("selection_stability")),
         budget=_budget(context),
         question=asked,
+        controls_level=controls.LEVEL,
         command=f"radpipe run {context.invocation[0]} --out {context.invocation[1]}",
         **_source(workflow.cohort.manifest),
     )
