@@ -46,7 +46,8 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         for row in rows
     ]
     for row in rows:
-        row["asked"] = bool(row["primary"]) or frozenset((row["model_a"], row["model_b"])) in of_images
+        row["asked"] = row["primary"] or _pair(row) in (of_images if row["test"] == "corrected_t" else {_pair(primary or {})})
+    rows.sort(key=lambda row: _pair(row) != _pair(primary or {}))  # what else was asked of the primary pair stands right below it
     verdict = words.verdict(primary, design)
     images = words.images_add(pairs, image_models, references, 1 - alpha, metric)
     failures = [{key: str(value) for key, value in row.items()} for row in inputs.table("failures").to_dict("records")]
@@ -163,6 +164,10 @@ def _question(inputs: ReportInputs, models: list[dict[str, Any]], outcome: str) 
         which = f"Which predicts {outcome} better: {a['what']} ({a['label']}), or {b['what']} ({b['label']})?"
         return f"{which} And do images add anything beyond what is known without them?"
     return f"How well do these models predict {outcome}, and do images add anything beyond what is known without them?"
+
+
+def _pair(row: dict[str, Any]) -> frozenset[Any]:
+    return frozenset((row.get("model_a"), row.get("model_b")))
 
 
 def _standing(inputs: ReportInputs, primary: dict[str, Any] | None) -> dict[str, Any]:
