@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 help:
 	@echo 'make demo         install, then the main job: workflows/sts_pet.yaml -> runs/sts_pet/report.html'
 	@echo 'make test         install, then every test that is not slow'
-	@echo 'make demo-full    the same job with 10 x 5 splits (about 8 minutes on 2 cores)'
+	@echo 'make demo-full    the same job with 10 x 5 splits and all negative controls (several times as long)'
 	@echo 'make demo-voxelwise  scalar against voxel-wise features, habitats included, on the same patients'
 	@echo 'make test-slow    the tests that take minutes: repeated kills, poison cases, simulations, whole-pipeline permutations'
 	@echo 'make pyradiomics  the optional extra, built from source (needs a C compiler)'

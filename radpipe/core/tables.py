@@ -547,6 +547,22 @@ RISK_GROUPS = Schema(
     ),
     ("model", "repeat", "group", "time"),
 )
+TIME_AUC = Schema(
+    "time_auc",
+    "How well every model tells apart, at several times, who has had the event by then and who has not.",
+    (
+        _MODEL,
+        Column("time", "float64", "in the manifest's unit"),
+        Column("auc", "float64", "time-dependent AUC, mean over folds", nullable=True),
+        _LOW,
+        _HIGH,
+        Column("n_events", "int64", "tested cases with the event by then"),
+        Column("n_free", "int64", "tested cases followed for longer"),
+        Column("folds", "int64", "folds that define it"),
+        _METHOD,
+    ),
+    ("model", "time"),
+)
 SUBGROUPS = Schema(
     "subgroups",
     "How well every model does in groups of patients.",
@@ -682,7 +698,7 @@ SCHEMAS = {
         PATIENTS, PATIENT_REGIONS, PATIENT_FEATURES,
         MASK_AGREEMENT, EMBEDDING, REPEATS, SELECTION, SELECTION_FITS, SELECTION_STABILITY, SELECTION_VOLUME, PREDICTIONS, FITS, SEEN, METRICS,
         COMPARISON, FAILURES,
-        CONFORMAL, CONFORMAL_SETS, DECISION_CURVES, RISK_GROUPS, SUBGROUPS, ASSOCIATIONS, TERTILES, FEATURE_CLUSTERS, CONTROLS,
+        CONFORMAL, CONFORMAL_SETS, DECISION_CURVES, RISK_GROUPS, TIME_AUC, SUBGROUPS, ASSOCIATIONS, TERTILES, FEATURE_CLUSTERS, CONTROLS,
     )
 }  # fmt: skip
 

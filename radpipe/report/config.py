@@ -14,6 +14,8 @@ class ReportSettings(Settings):
     """The outcome in words, as in "lung metastasis"; made from the outcome's column where empty."""
     examples: int = Field(6, ge=0, le=24)
     """Cases drawn with their outlines, spread evenly from the worst to the best Dice."""
+    score_pictures: int = Field(60, ge=0, le=400)
+    """Cases up to which each one's picture stands beside its predicted risk; of a larger cohort none is drawn."""
     map_examples: int = Field(3, ge=0, le=12)
     """Cases drawn with their feature maps and habitats, where a run makes maps."""
     features_shown: int = Field(12, ge=1, le=60)

@@ -27,15 +27,23 @@ def kind_of(inputs: ReportInputs) -> str:
 
 def kind_note(kind: str) -> str:
     """What the page leaves out where the outcome is not of two classes; empty where it is."""
-    what = {
-        "classes": "has more than two classes", "number": "is a number", "time_to_event": "is the time to an event",
-    }.get(kind)  # fmt: skip
+    if kind == "time_to_event":
+        return (
+            "The outcome is the time to an event. ROC curves of two classes are left out: how patients of similar predicted risk fared over "
+            "time stands in their place."
+        )
+    what = {"classes": "has more than two classes", "number": "is a number"}.get(kind)
     if what is None:
         return ""
     return (
-        f"The outcome {what}. What is said of two classes (ROC and calibration curves, the risk of each case, sample size, events a fold) is "
-        "left out; the tables of predictions and metrics hold what there is."
+        f"The outcome {what}. What is said of two classes (ROC and calibration curves, decision curves, the risk of each case, events a fold) "
+        "is left out; the tables of predictions and metrics hold what there is."
     )
+
+
+def time_unit(inputs: ReportInputs) -> str:
+    """Of times to an event, where the name of their column tells it; empty otherwise."""
+    return UNITS_OF_COLUMNS.get(str(inputs.settings.get("cohort", {}).get("time") or "").split("_")[-1], "")
 
 
 def outcome_words(inputs: ReportInputs) -> tuple[str, str, str]:
@@ -82,11 +90,18 @@ def cohort_table(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
-def _column_rows(name: str, groups: list[pd.DataFrame], title: str = "") -> list[dict[str, Any]]:
-    values = [group[name] for group in groups]
+def column_words(name: str) -> tuple[str, str]:
+    """A clinical column's title and unit: ('Age', 'years') of age_years."""
     words = name.split("_")
     unit = UNITS_OF_COLUMNS.get(words[-1], "")
-    title = title or " ".join(words[:-1] if unit and len(words) > 1 else words).capitalize()
+    title = " ".join(words[:-1] if unit and len(words) > 1 else words)
+    return title[:1].upper() + title[1:], unit
+
+
+def _column_rows(name: str, groups: list[pd.DataFrame], title: str = "") -> list[dict[str, Any]]:
+    values = [group[name] for group in groups]
+    own, unit = column_words(name)
+    title = title or own
     numbers = [pd.to_numeric(column, errors="coerce") for column in values]
     whole = numbers[-1]
     numeric = bool(whole.notna().any()) and int(whole.notna().sum()) == int(_present(values[-1]).sum())

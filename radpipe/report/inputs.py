@@ -45,12 +45,14 @@ class ReportInputs:
     tables : schema name -> table (cohort, splits, features, feature_dictionary, selection, predictions, fits, metrics,
         comparison, failures; segmentation and mask_agreement where outlines were predicted). None or absent: not made.
     settings : the whole workflow with every default, as JSON values.
+    pictures : small ones of as many cases as the plot by patient shows, where it is not left without.
     maps : pictures of a few cases' feature maps; map_facts : column -> (unit, what it measures).
     excluded : case_id -> why it was left out before the run (rows of the manifest that are no case).
     stability : sources -> value, ci_low, ci_high of the selection's stability among these candidates (Nogueira 2018).
     budget : model -> (fits, CPU seconds of all of them).
     command : runs this workflow again.
     question : of :func:`radpipe.comparison.question.standing`: sha256, prior, changes, first. Empty where nobody wrote it down.
+    controls_level : of the Monte-Carlo interval of permuted outcomes.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ReportInputs:
     versions: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
     overlays: tuple[OverlaySlice, ...] = ()
+    pictures: tuple[OverlaySlice, ...] = ()
     maps: tuple[MapPicture, ...] = ()
     map_facts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +72,7 @@ class ReportInputs:
     citations: tuple[str, ...] = ()
     command: str = ""
     question: Mapping[str, Any] = field(default_factory=dict)
+    controls_level: float = 0.99
 
     def table(self, name: str) -> pd.DataFrame:
         """The table; empty (without columns) where it was not made."""

@@ -10,8 +10,10 @@ import pandas as pd
 from radpipe.evaluation.calibration import grouped_calibration
 from radpipe.evaluation.formulas import roc_curve
 from radpipe.evaluation.predictions import ModelScores, scores_of
+from radpipe.evaluation.survival import observed_risk
 from radpipe.report import described
 from radpipe.report.inputs import ReportInputs
+from radpipe.report.metric_words import lower_is_better
 from radpipe.report.words import describe, finite, label
 
 RATES = np.linspace(0, 1, 101)
@@ -32,8 +34,8 @@ def models_in_order(inputs: ReportInputs) -> list[str]:
 def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
     """One entry a model: what it is, its whole-run metrics, its curves."""
     predictions, fits = inputs.table("predictions"), inputs.table("fits")
-    two = described.kind_of(inputs) == "two"
-    tested = scores_of(predictions, "test") if len(predictions) and two else {}
+    kind = described.kind_of(inputs)
+    tested = scores_of(predictions, "test") if len(predictions) and kind in ("two", "time_to_event") else {}
     primary = list(inputs.settings.get("comparison", {}).get("primary") or ())
     untested = references_beside(inputs)
     found = []
@@ -57,9 +59,9 @@ def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
                 "threshold": finite(own["threshold"].median()) if len(own) else None,
                 "fits": len(own),
                 "cpu_s": finite(spent[1]) if spent else None,
-                "roc": roc_of(scores) if scores else None,
-                "calibration": _calibration(scores, inputs) if scores else None,
-                "scores": scores_by_case(scores) if scores else None,
+                "roc": roc_of(scores) if scores and kind == "two" else None,
+                "calibration": _calibration(scores, inputs) if scores and _gives_risks(scores) else None,
+                "scores": scores_by_case(scores) if scores and _gives_risks(scores) else None,
             }
         )
     return found
@@ -76,6 +78,14 @@ def inputs_named(settings: dict[str, Any]) -> list[str]:
     """The tables that a model eats, one or several."""
     named = settings.get("inputs", "")
     return [named] if isinstance(named, str) else [str(name) for name in named]
+
+
+def _eaten(models: dict[str, Any], name: str) -> list[str]:
+    """The tables behind a model: its own, or those of the models it is the mean of."""
+    settings = models.get(name, {})
+    if settings.get("kind") == "average":
+        return [table for other in settings.get("of", ()) for table in _eaten(models, str(other))]
+    return inputs_named(settings)
 
 
 def _whole(metrics: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:
@@ -128,16 +138,41 @@ def mean_scores(scores: ModelScores) -> tuple[list[str], np.ndarray, np.ndarray]
     return cases, np.array([outcome[c] for c in cases]), p
 
 
-def _calibration(scores: ModelScores, inputs: ReportInputs) -> list[dict[str, Any]]:
-    _, y, p = mean_scores(scores)
+def _gives_risks(scores: ModelScores) -> bool:
+    """Whether every case has a probability: of class 1, or of the event by the horizon, which not every run has."""
+    return all(bool(np.isfinite(part.p).all()) for part in scores.by_fold.values())
+
+
+def _calibration(scores: ModelScores, inputs: ReportInputs) -> list[dict[str, Any]] | None:
+    cases, y, p = mean_scores(scores)
     groups = int(inputs.settings.get("report", {}).get("calibration_groups", 4))
     confidence = float(inputs.settings.get("evaluation", {}).get("confidence", 0.95))
+    if described.kind_of(inputs) == "time_to_event":
+        horizon = inputs.settings.get("cohort", {}).get("horizon")
+        return _calibration_at(scores, cases, y, p[:, 0], float(horizon), groups, confidence) if horizon is not None else None
     return [
         {
             "n": g.n, "events": int(g.n_events), "predicted": g.mean_predicted, "observed": g.observed, "ci_low": g.ci_low,
             "ci_high": g.ci_high,
         }
         for g in grouped_calibration(y, p[:, 0], groups, confidence)
+    ]  # fmt: skip
+
+
+def _calibration_at(
+    scores: ModelScores, cases: list[str], event: np.ndarray, p: np.ndarray, horizon: float, groups: int, confidence: float
+) -> list[dict[str, Any]]:
+    """The same for the event by the horizon: the share that had it is read from Aalen-Johansen."""
+    times: dict[str, float] = {}
+    for part in scores.by_fold.values():
+        times.update(zip(part.cases.tolist(), part.truth().timed()[0].tolist(), strict=True))
+    found = observed_risk(np.array([times[case] for case in cases]), event, p, horizon, groups, confidence)
+    return [
+        {
+            "n": int(g["n"]), "events": int(g["n_events"]), "predicted": g["mean_predicted"],
+            **{key: finite(g[key]) for key in ("observed", "ci_low", "ci_high")},
+        }
+        for g in found
     ]  # fmt: skip
 
 
@@ -186,7 +221,7 @@ def image_pairs(inputs: ReportInputs, rows: list[dict[str, Any]]) -> tuple[list[
     one; and the two lists of models."""
     settings = inputs.settings.get("models", {})
     order = models_in_order(inputs)
-    eaten = {name: inputs_named(settings.get(name, {})) for name in order}
+    eaten = {name: _eaten(settings, name) for name in order}
     images = [name for name in order if any(table in IMAGE_INPUTS for table in eaten[name])]
     references = [name for name in order if eaten[name] and all(table in REFERENCE_INPUTS for table in eaten[name])]
     # References that nobody named are in no test, so nothing can be said of them here.
@@ -199,10 +234,9 @@ def image_pairs(inputs: ReportInputs, rows: list[dict[str, Any]]) -> tuple[list[
         if row["model_a"] in references and row["model_b"] in images:
             row = swapped(row)
         if row["model_a"] in images and row["model_b"] in references:
-            lower_is_better = row["metric"] == "brier"
             said = {"a_better": "better", "b_better": "worse"}.get(row["verdict"], row["verdict"])
             sides = [row["effect"], row["ci_low"], row["ci_high"]]
-            if lower_is_better:
+            if lower_is_better(str(row["metric"])):
                 sides = [None if side is None else -side for side in (row["effect"], row["ci_high"], row["ci_low"])]
             pairs.append(
                 {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from radpipe.errors import ConfigError
-from radpipe.evaluation.sample_size import riley
-from radpipe.report import described, performance, words
+from radpipe.report import described, limits, performance, usefulness, whom, words
+from radpipe.report.asked import asked_summary
+from radpipe.report.controls import controls_summary
 from radpipe.report.inputs import ReportInputs
 from radpipe.report.map_habitats import habitat_summary
-from radpipe.report.words import finite, number, plural
+from radpipe.report.metric_words import CHANCE, MEANINGS, METRIC_NAMES, lower_is_better
+from radpipe.report.words import finite, label
 
 
 def summarise(inputs: ReportInputs) -> dict[str, Any]:
@@ -24,17 +25,33 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
     outcome, group_0, group_1 = described.outcome_words(inputs)
     comparison = inputs.settings.get("comparison", {})
     alpha = float(comparison.get("alpha", 0.05))
-    metric = str(comparison.get("metric", "auc"))
-    tested = max((m["metrics"]["auc"]["n"] for m in models if "auc" in m["metrics"]), default=cohort["n"])
+    kind = described.kind_of(inputs)
+    lead = LEADING[kind]
+    metric = str(rows[0]["metric"]) if rows else str(comparison.get("metric", "auc"))
+    tested = max((m["metrics"][lead]["n"] for m in models if lead in m["metrics"]), default=cohort["n"])
     predictions = inputs.table("predictions")
     outcomes: list[bool] = (predictions.drop_duplicates("case_id")["y_true"] == 1).tolist() if len(predictions) else []
-    kind = described.kind_of(inputs)
+    primary = next((row for row in rows if row["primary"]), None)
+    standing = _standing(inputs, primary)
     design = {
         "repeats": splits["repeats"], "folds": splits["folds"], "n": tested, "events": sum(outcomes), "level": 1 - alpha,
+        "planned": bool(inputs.question.get("prior")),
     }  # fmt: skip
-    primary = next((row for row in rows if row["primary"]), None)
     pairs, image_models, references = performance.image_pairs(inputs, rows)
+    of_images = {frozenset((pair["model"], pair["reference"])) for pair in pairs}
+    rows = [
+        performance.swapped(row)
+        if not row["primary"] and row["model_a"] in references and row["model_b"] in image_models
+        else row
+        for row in rows
+    ]
+    for row in rows:
+        row["asked"] = row["primary"] or _pair(row) in (of_images if row["test"] == "corrected_t" else {_pair(primary or {})})
+    rows.sort(key=lambda row: _pair(row) != _pair(primary or {}))  # what else was asked of the primary pair stands right below it
+    verdict = words.verdict(primary, design)
+    images = words.images_add(pairs, image_models, references, 1 - alpha, metric)
     failures = [{key: str(value) for key, value in row.items()} for row in inputs.table("failures").to_dict("records")]
+    margin = finite(rows[0]["margin"]) if rows else finite(comparison.get("margin", 0.05))
     return {
         "name": inputs.name,
         "title": inputs.title or inputs.name.replace("_", " "),
@@ -46,18 +63,37 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "design": design,
         "splits": splits,
         "metric": metric,
-        "metric_name": words.METRIC_NAMES.get(metric, metric),
-        "lower_is_better": metric == "brier",
+        "metric_name": METRIC_NAMES.get(metric, metric),
+        "lower_is_better": lower_is_better(metric),
+        "lead": {
+            "metric": lead,
+            "name": METRIC_NAMES[lead],
+            "meaning": MEANINGS[lead],
+            "chance": CHANCE[lead],
+            "scale": SCALE[lead],
+        },
+        "metric_columns": [{"metric": name, "title": title, "lower": lower_is_better(name)} for name, title in COLUMNS[kind]],
+        "asked": asked_summary(inputs, primary, standing, images, verdict, metric, margin, outcome),
         "level": words.percent(1 - alpha),
         "confidence": words.percent(float(inputs.settings.get("evaluation", {}).get("confidence", 0.95))),
-        "verdict": words.verdict(primary, design),
+        "verdict": verdict,
         "primary": primary,
-        "question_standing": _standing(inputs, primary),
+        "question_standing": standing,
         "models": models,
         "baseline": _baseline(models),
+        "interval_methods": _interval_methods(models, COLUMNS[kind]),
         "undefined": _undefined(models),
-        "chance": [_against_chance(m) for m in models if m["metrics"].get("auc")],
-        "images_add": {**words.images_add(pairs, image_models, references, 1 - alpha), "pairs": pairs},
+        "chance": [_against_chance(m, lead) for m in models if m["metrics"].get(lead)],
+        "images_add": {**images, "pairs": pairs},
+        "subgroups": whom.subgroup_summary(inputs, models),
+        "patients": whom.patients_summary(inputs, models),
+        "decision": usefulness.decision_summary(inputs, models),
+        "conformal": usefulness.conformal_summary(inputs, models),
+        "risk_groups": usefulness.risk_group_summary(inputs, models),
+        "time_auc": usefulness.time_auc_summary(inputs, models),
+        "controls": controls_summary(inputs),
+        "time_unit": described.time_unit(inputs),
+        "gaps": limits.gap_rows(models, lead),
         "cohort": cohort,
         "overlays": described.overlay_summary(inputs.overlays),
         "maps": described.map_summary(inputs),
@@ -66,10 +102,10 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
         "agreement": described.agreement_summary(inputs),
         "selections": selections,
         "comparison": rows,
-        "margin": finite(comparison.get("margin", 0.05)),
+        "margin": margin,
         "failures": failures,
         "unmeasured": described.unmeasured_summary(inputs),
-        "limits": _limits(inputs, models, cohort, splits, segmentation, selection),
+        "limits": limits.limits(inputs, cohort, splits, segmentation, selection, lead),
         "budget": {name: {"fits": int(n), "cpu_s": finite(seconds)} for name, (n, seconds) in sorted(inputs.budget.items())},
         "settings": flattened(inputs.settings),
         "versions": {str(key): str(value) for key, value in sorted(inputs.versions.items())},
@@ -95,6 +131,32 @@ def flattened(settings: Any, prefix: str = "") -> list[list[str]]:
     return [[prefix, text]]
 
 
+LEADING = {"two": "auc", "classes": "macro_auc", "time_to_event": "harrell_c", "number": "spearman"}
+"""By kind of outcome, the metric that ranks the models."""
+SCALE = {"auc": (0.0, 1.0), "macro_auc": (0.0, 1.0), "harrell_c": (0.0, 1.0), "spearman": (-1.0, 1.0)}
+COLUMNS = {
+    "two": (
+        ("auc", "AUC"), ("average_precision", "Average precision"), ("brier", "Brier score"), ("calibration_slope", "Calibration slope"),
+        ("calibration_intercept", "Calibration intercept"), ("sensitivity", "Sensitivity"), ("specificity", "Specificity"),
+        ("auc_train", "AUC in training"),
+    ),
+    "classes": (
+        ("macro_auc", "AUC over the classes"), ("log_loss", "Log loss"), ("brier_classes", "Brier score"), ("accuracy", "Accuracy"),
+        ("macro_auc_train", "AUC in training"),
+    ),
+    "time_to_event": (
+        ("harrell_c", "Concordance (Harrell)"), ("uno_c", "Concordance (Uno)"), ("auc_at_horizon", "AUC at the horizon"),
+        ("brier_at_horizon", "Brier score at the horizon"), ("observed_minus_expected_at_horizon", "Observed minus expected"),
+        ("harrell_c_train", "Concordance in training"),
+    ),
+    "number": (
+        ("spearman", "Rank correlation"), ("rmse", "Root mean squared error"), ("mae", "Mean absolute error"), ("r2", "Explained variance"),
+        ("spearman_train", "Rank correlation in training"),
+    ),
+}  # fmt: skip
+"""By kind of outcome, what the table of models shows."""
+
+
 def _question(inputs: ReportInputs, models: list[dict[str, Any]], outcome: str) -> str:
     arms = [m for m in models if m["primary"]]
     if len(arms) == 2:
@@ -102,6 +164,10 @@ def _question(inputs: ReportInputs, models: list[dict[str, Any]], outcome: str) 
         which = f"Which predicts {outcome} better: {a['what']} ({a['label']}), or {b['what']} ({b['label']})?"
         return f"{which} And do images add anything beyond what is known without them?"
     return f"How well do these models predict {outcome}, and do images add anything beyond what is known without them?"
+
+
+def _pair(row: dict[str, Any]) -> frozenset[Any]:
+    return frozenset((row.get("model_a"), row.get("model_b")))
 
 
 def _standing(inputs: ReportInputs, primary: dict[str, Any] | None) -> dict[str, Any]:
@@ -119,8 +185,8 @@ def _standing(inputs: ReportInputs, primary: dict[str, Any] | None) -> dict[str,
         note += "Whatever it finds can suggest a question for the next study, not answer one."
         if found.get("first"):
             first = found["first"]
-            pair = words.joined([words.label(name) for name in first.get("primary") or ()], "against") or "no pair"
-            note += f" First asked was: {pair}, {words.METRIC_NAMES.get(first['metric'], first['metric'])}, margin {first['margin']:g}."
+            pair = words.joined([label(name) for name in first.get("primary") or ()], "against") or "no pair"
+            note += f" First asked was: {pair}, {METRIC_NAMES.get(first['metric'], first['metric'])}, margin {first['margin']:g}."
     return {"tag": tag, "note": note, "sha256": str(found.get("sha256", "")), "changes": int(found.get("changes", 0))}
 
 
@@ -137,6 +203,16 @@ def _baseline(models: list[dict[str, Any]]) -> dict[str, float] | None:
     return None
 
 
+def _interval_methods(models: list[dict[str, Any]], columns: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    """How each column of the table of models was made, by the first model that has it."""
+    found = []
+    for metric, title in columns:
+        own = next((m["metrics"][metric] for m in models if m["metrics"].get(metric, {}).get("value") is not None), None)
+        if own is not None:
+            found.append({"title": title, "method": own["method"]})
+    return found
+
+
 def _undefined(models: list[dict[str, Any]]) -> list[dict[str, str]]:
     """Metrics without a value, those with one reason together."""
     why: dict[str, list[str]] = {}
@@ -147,112 +223,21 @@ def _undefined(models: list[dict[str, Any]]) -> list[dict[str, str]]:
     return [{"what": ", ".join(names), "why": method} for method, names in why.items()]
 
 
-def _against_chance(model: dict[str, Any]) -> dict[str, Any]:
-    auc = model["metrics"]["auc"]
-    low, high, value = auc["ci_low"], auc["ci_high"], auc["value"]
+def _against_chance(model: dict[str, Any], lead: str) -> dict[str, Any]:
+    found, chance = model["metrics"][lead], CHANCE[lead]
+    low, high, value = found["ci_low"], found["ci_high"], found["value"]
+    toss = "a coin toss" if chance else "no relation at all"
     if value is None:
-        said = "No AUC could be computed."
+        said = f"No {METRIC_NAMES[lead]} could be computed."
     elif low is None:
         said = "No interval could be computed, so nothing is known about chance."
-    elif low > 0.5:
-        said = "Its interval lies above 0.5: better than a coin toss."
-    elif high < 0.5:
-        said = "Its interval lies below 0.5: worse than a coin toss."
+    elif low > chance:
+        said = f"Its interval lies above {chance:g}: better than {toss}."
+    elif high < chance:
+        said = f"Its interval lies below {chance:g}: worse than {toss}."
     else:
-        said = "Its interval includes 0.5: not shown to be better than a coin toss."
+        said = f"Its interval includes {chance:g}: not shown to be better than {toss}."
     return {
         "model": model["model"], "label": model["label"], "what": model["what"], "primary": model["primary"], "value": value,
-        "ci_low": low, "ci_high": high, "said": said, "method": auc["method"],
+        "ci_low": low, "ci_high": high, "said": said, "method": found["method"], "reference": model["reference"],
     }  # fmt: skip
-
-
-def _limits(
-    inputs: ReportInputs,
-    models: list[dict[str, Any]],
-    cohort: dict[str, Any],
-    splits: dict[str, Any],
-    segmentation: dict[str, Any] | None,
-    selection: dict[str, Any] | None,
-) -> list[dict[str, str]]:
-    """What could be wrong with the answer, most serious first."""
-    two = described.kind_of(inputs) == "two"
-    found = [_sample_size(inputs, cohort, selection)] if two else []
-    smaller = min(cohort["events"], cohort["n"] - cohort["events"])
-    folds = max(splits["folds"], 1)
-    found += [] if not two else [
-        {
-            "title": "Few events in every test part",
-            "text": f"{plural(cohort['events'], 'event')} among {plural(cohort['n'], 'case')}: a test part holds about "
-            f"{number(smaller / folds, 1)} cases of the rarer outcome, so one patient moves its AUC a long way. The intervals "
-            "count that.",
-        }
-    ]  # fmt: skip
-    gaps = [(m, m["metrics"]["auc_train_test_gap"]["value"]) for m in models if m["metrics"].get("auc_train_test_gap")]
-    known = [(m["label"], gap) for m, gap in gaps if gap is not None]
-    if known:
-        listed = words.joined([f"{name} {number(gap, sign=True)}" for name, gap in known])
-        found.append(
-            {
-                "title": "Train-test gap",
-                "text": f"AUC on the patients learnt from minus AUC on patients never seen: {listed}. A large gap says that a "
-                "model remembers its patients; only the second number counts, and it is the one shown everywhere else.",
-            }
-        )
-    if segmentation:
-        found.append(_outlines(segmentation))
-    found.append(
-        {
-            "title": "One cohort",
-            "text": "All numbers come from cross-validation inside one cohort. Other scanners, protocols and hospitals were not "
-            "tested; that needs patients from elsewhere.",
-        }
-    )
-    if splits["repeats"] < words.CALIBRATED_REPEATS:
-        found.append(
-            {
-                "title": f"{plural(splits['repeats'], 'repeat')} of cross-validation",
-                "text": f"The comparison was calibrated for {words.CALIBRATED_REPEATS} repeats. "
-                + (
-                    "With one there is neither an interval nor a test."
-                    if splits["repeats"] < 2
-                    else "With fewer it is conservative: intervals too wide rather than too narrow."
-                ),
-            }
-        )
-    return found
-
-
-def _sample_size(inputs: ReportInputs, cohort: dict[str, Any], selection: dict[str, Any] | None) -> dict[str, str]:
-    title = "Too few patients for the question"
-    settings = inputs.settings
-    r2 = float(settings.get("report", {}).get("assumed_r2", 0.2))
-    risk = cohort["events"] / cohort["n"] if cohort["n"] else 0.0
-    clinical = max(len(settings.get("cohort", {}).get("clinical", ()) or ()), 1)
-    try:
-        few = riley(clinical, risk, r2).patients
-        many = riley(selection["candidates"], risk, r2).patients if selection else None
-    except ConfigError as error:
-        return {"title": "Sample size", "text": f"No sample size could be computed: {error.problem}"}
-    text = f"By Riley’s criteria (assuming that a model could reach a Cox-Snell R² of {r2:g}), "
-    if many and selection:
-        text += f"choosing among {plural(selection['candidates'], 'feature')} asks for about {many:,} patients, and "
-    text += f"{'even ' if few > cohort['n'] else ''}a model of {plural(clinical, 'clinical column')} for about {few:,}; "
-    text += "networks want more. "
-    text += f"This cohort has {cohort['patients']:,}."
-    enough = cohort["patients"] >= (many or few)
-    return {"title": "Sample size" if enough else title, "text": text}
-
-
-def _outlines(segmentation: dict[str, Any]) -> dict[str, str]:
-    if segmentation["nesting"] == "full":
-        return {
-            "title": "Predicted outlines",
-            "text": "The network that outlines was trained anew inside every outer training part, so no test patient had any "
-            "part in drawing its own region or in training the networks that drew the others.",
-        }
-    return {
-        "title": "Cross-fitted outlines",
-        "text": "Every patient’s outline comes from a network that never saw that patient. The networks were trained once for "
-        "the study, on other patients’ outlines and never on outcomes, so a training patient’s outline may come from a network "
-        "that learnt from a test patient’s outline. “nesting: full” in the workflow removes that, at many times the cost.",
-    }

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-METRIC_NAMES = {"auc": "AUC", "average_precision": "average precision", "brier": "Brier score"}
+from radpipe.report.metric_words import METRIC_NAMES as METRIC_NAMES
+from radpipe.report.metric_words import has_unit, lower_is_better, most
+
 KIND_NAMES = {
     "ann": "a small neural network on {inputs}",
     "cnn3d": "a 3D convolutional network on the image itself",
@@ -78,6 +80,14 @@ def significant(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def size(value: float | None, metric: str, *, sign: bool = False) -> str:
+    """A value or difference of a metric: two decimals, three for losses, significant digits where it has the outcome's unit."""
+    if has_unit(metric):
+        text = significant(value)
+        return f"+{text}" if sign and value is not None and value > 0 else text
+    return number(value, 3 if lower_is_better(metric) else 2, sign=sign)
+
+
 def interval(low: float | None, high: float | None, digits: int = 2, *, sign: bool = False) -> str:
     """'0.51 to 0.93', or 'no interval'."""
     if low is None and high is None:
@@ -137,7 +147,7 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
     """The answer to the primary question.
 
     row : of the comparison table, as JSON values; None where no pair was named beforehand. design : repeats, folds, n, events,
-    level (of the intervals). Gives kind, headline, sentences.
+    level (of the intervals), planned (whether the question stood before the outcomes were read). Gives kind, headline, sentences.
     """
     if row is None:
         return {
@@ -147,7 +157,8 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
                 "Every comparison below is therefore exploratory: it can suggest a question for the next study, not answer one."
             ],
         }
-    a, b, metric = label(row["model_a"]), label(row["model_b"]), METRIC_NAMES.get(row["metric"], row["metric"])
+    a, b, name = label(row["model_a"]), label(row["model_b"]), str(row["metric"])
+    metric = METRIC_NAMES.get(name, name)
     effect, low, high, margin = row["effect"], row["ci_low"], row["ci_high"], row["margin"]
     level = percent(design["level"])
     repeats = design["repeats"]
@@ -156,43 +167,43 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         if repeats == 1:
             why = "One repeat of cross-validation gives no honest error of a difference, because its folds share patients: there "
             why += f"is neither a test nor an interval. Run more repeats; the test is calibrated for {CALIBRATED_REPEATS}."
-        observed = f" The observed difference was {number(effect, sign=True)} {metric}." if effect is not None else ""
+        observed = f" The observed difference was {size(effect, name, sign=True)} {metric}." if effect is not None else ""
         return {
             "kind": "not_resolved",
             "headline": f"Not resolved: {a} and {b} could not be tested against each other.",
             "sentences": [f"{why}{observed} Nothing follows from it about which one is better."],
         }
     kind = row["verdict"]
-    lead, other = (a, b) if (effect > 0) != (row["metric"] == "brier") else (b, a)
+    lead, other = (a, b) if (effect > 0) != lower_is_better(name) else (b, a)
     of_patients = f"{plural(design['n'], 'case')} and {plural(design['events'], 'event')}"
     if effect == 0:
         seen = f"{a} and {b} had the same {metric} on average"
     else:
-        seen = (
-            f"the {metric} of {lead} was {'lower' if row['metric'] == 'brier' else 'higher'} by {number(abs(effect))} on average"
-        )
-    true_range = f"the {level} interval of the difference ({a} minus {b}) runs from {interval(low, high, sign=True)}"
+        way = "lower, which is better," if lower_is_better(name) else "higher"
+        seen = f"the {metric} of {lead} was {way} by {size(abs(effect), name)} on average"
+    sides = f"{a} minus {b}; below zero {a} is better" if lower_is_better(name) else f"{a} minus {b}"
+    ends = f"{size(low, name, sign=True)} to {size(high, name, sign=True)}"
+    true_range = f"the {level} interval of the difference ({sides}) runs from {ends}"
     sentences = []
     if kind in ("a_better", "b_better"):
         headline = f"{lead} predicted better than {other} in this cohort."
         sentences.append(f"Over {_design(design)}, {seen}; {true_range}.")
         sentences.append(f"That holds for patients like these ({of_patients}); whether it holds elsewhere was not tested.")
     elif kind == "equivalent":
-        headline = f"{a} and {b} predict equally well, within ±{number(margin)} {metric}."
-        sentences.append(f"Over {_design(design)}, {seen}; {true_range}, and the margin was set before the outcomes were read.")
+        headline = f"{a} and {b} predict equally well, within ±{size(margin, name)} {metric}."
+        before = ", and the margin was set before the outcomes were read" if design.get("planned") else ""
+        sentences.append(f"Over {_design(design)}, {seen}; {true_range}{before}.")
     else:
         headline = f"Not resolved: these data cannot tell whether {a} or {b} predicts better."
-        sentences.append(
-            f"Over {_design(design)}, {seen}, but {true_range}: {_compatible(a, b, low, high, margin, row['metric'])}."
-        )
+        sentences.append(f"Over {_design(design)}, {seen}, but {true_range}: {_compatible(a, b, low, high, margin, name)}.")
         reach = (high - low) / 2
-        if reach >= 1:
+        if reach >= most(name):
             sentences.append(
                 f"With {of_patients}{' and this many repeats' if repeats else ''}, no difference whatever could have been called."
             )
         else:
             sentences.append(
-                f"With {of_patients}, only a difference of more than about {number(reach)} {metric} would have been called. "
+                f"With {of_patients}, only a difference of more than about {size(reach, name)} {metric} would have been called. "
                 "“Not resolved” does not mean that the two are equal."
             )
     if 1 < repeats < CALIBRATED_REPEATS:
@@ -216,7 +227,7 @@ def _design(design: Mapping[str, Any]) -> str:
 
 def _compatible(a: str, b: str, low: float, high: float, margin: float, metric: str) -> str:
     """What the interval still allows. low, high : of a minus b."""
-    if metric == "brier":
+    if lower_is_better(metric):
         low, high = -high, -low
     better = [f"{name} clearly better" for name, beyond in ((b, low < -margin), (a, high > margin)) if beyond]
     if len(better) == 2:
@@ -232,11 +243,13 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def images_add(pairs: list[dict[str, Any]], image_models: list[str], references: list[str], level: float) -> dict[str, Any]:
+def images_add(
+    pairs: list[dict[str, Any]], image_models: list[str], references: list[str], level: float, metric: str = "auc"
+) -> dict[str, Any]:
     """Do image-based models add anything beyond clinical columns or volume?
 
     pairs : model, reference, effect (positive: the image-based model is better), ci_low, ci_high, verdict (better, worse,
-    equivalent, not_resolved).
+    equivalent, not_resolved). metric : what effect and interval are differences of.
     """
     if not references or not image_models:
         return {
@@ -270,7 +283,7 @@ def images_add(pairs: list[dict[str, Any]], image_models: list[str], references:
         best = max(pair["ci_high"] for pair in tested)
         if best > 0:
             sentences.append(
-                f"That is not the same as showing that images add nothing: advantages of up to {number(min(best, 1.0))} lie "
+                f"That is not the same as showing that images add nothing: advantages of up to {size(min(best, most(metric)), metric)} lie "
                 f"inside the {percent(level)} intervals below."
             )
     apart = ", except the primary pair" if any(pair["primary"] for pair in pairs) else ""

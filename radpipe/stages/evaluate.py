@@ -7,11 +7,12 @@ from radpipe.evaluation.conformal import conformal_tables
 from radpipe.evaluation.curves import decision_curves, risk_groups
 from radpipe.evaluation.metrics import evaluate
 from radpipe.evaluation.subgroups import subgroup_table
+from radpipe.evaluation.time_auc import time_auc_table
 from radpipe.stages.context import Context, StageResult
 
 NAME = "evaluate"
 NEEDS = ("cohort", "predictions", "fits")
-MAKES = ("metrics", "conformal", "conformal_sets", "decision_curves", "risk_groups", "subgroups")
+MAKES = ("metrics", "conformal", "conformal_sets", "decision_curves", "risk_groups", "time_auc", "subgroups")
 
 
 def run(context: Context) -> StageResult:
@@ -28,6 +29,7 @@ def run(context: Context) -> StageResult:
     context.write(tables.CONFORMAL_SETS, sets, csv=True)
     context.write(tables.DECISION_CURVES, decision_curves(predictions, settings, patients=patients, horizon=horizon), csv=True)
     context.write(tables.RISK_GROUPS, risk_groups(predictions, settings), csv=True)
+    context.write(tables.TIME_AUC, time_auc_table(predictions, settings), csv=True)
     columns = [column for column in context.workflow.cohort.clinical if column in cohort.columns]
     context.write(tables.SUBGROUPS, subgroup_table(predictions, cohort, columns, settings, patients=patients), csv=True)
     models = sorted(set(predictions["model"]))

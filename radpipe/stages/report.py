@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import radpipe
-from radpipe.comparison import question
+from radpipe.comparison import controls, question
 from radpipe.config import BUILTIN, Workflow
 from radpipe.core import tables
 from radpipe.core.grid import grid_differences
@@ -18,6 +20,7 @@ from radpipe.core.image import Mask
 from radpipe.core.keys import content_key
 from radpipe.core.registry import lookup
 from radpipe.datasets import DATASETS
+from radpipe.errors import RadpipeError
 from radpipe.features.dictionary import feature_dictionary
 from radpipe.features.map_settings import MAP
 from radpipe.io.files import sha256_file, write_bytes
@@ -36,6 +39,7 @@ from radpipe.stages.work import read_case
 NAME = "report"
 NEEDS = ("every table",)
 MAKES = ("report.html",)
+LOG = logging.getLogger("radpipe.stages.report")
 LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "SimpleITK", "numba", "torch", "monai", "dask")
 
 
@@ -63,11 +67,13 @@ def run(context: Context) -> StageResult:
         versions=_versions(),
         seeds={"workflow": workflow.seed},
         overlays=_overlays(context, loaded) if workflow.needs_images else (),
+        pictures=_pictures(context, loaded) if workflow.needs_images else (),
         maps=_map_pictures(context, loaded),
         map_facts=_map_facts(workflow),
         stability=_stability(loaded.get("selection_stability")),
         budget=_budget(context),
         question=asked,
+        controls_level=controls.LEVEL,
         command=f"radpipe run {context.invocation[0]} --out {context.invocation[1]}",
         **_source(workflow.cohort.manifest),
     )
@@ -91,13 +97,39 @@ def _overlays(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[Overla
         chosen = (
             [by_volume.iloc[place] for place in np.unique(np.linspace(0, len(by_volume) - 1, n).round().astype(int))] if n else []
         )
+    return _slices(context, cohort, chosen, outlines)
+
+
+def _pictures(context: Context, loaded: dict[str, pd.DataFrame]) -> tuple[OverlaySlice, ...]:
+    """One small picture of every case that was tested, where the cohort is small enough; a case that cannot be read has none."""
+    workflow = context.workflow
+    predictions = loaded.get("predictions", pd.DataFrame())
+    chosen = sorted(set(predictions.loc[predictions["role"] == "test", "case_id"])) if len(predictions) else []
+    if not 0 < len(chosen) <= workflow.report.score_pictures:
+        return ()
+    outlines = loaded.get("segmentation") if workflow.segmentation.masks == "predicted" else None
+    outlines = outlines.groupby("case_id").first() if outlines is not None and len(outlines) else None
+    found: list[OverlaySlice] = []
+    for case_id in chosen:
+        try:
+            found += _slices(context, loaded["cohort"], [case_id], outlines)
+        except RadpipeError as error:  # the page says of this case that it has no picture; everybody else's is drawn
+            LOG.warning("no picture of %s: %s", case_id, error)
+    return tuple(found)
+
+
+def _slices(
+    context: Context, cohort: pd.DataFrame, chosen: Sequence[str], outlines: pd.DataFrame | None
+) -> tuple[OverlaySlice, ...]:
+    """outlines : of the table SEGMENTATION, one row a case, index case_id; None where no network outlined."""
+    workflow = context.workflow
     rows = {row["case_id"]: row for row in cohort.to_dict("records")}
     slices = []
     for case_id in chosen:
         payload = case_payload(workflow, rows[case_id])
         image, given = read_case(payload)
         predicted, dice, no_look = None, None, None
-        if outlines is not None:
+        if outlines is not None and case_id in outlines.index:
             predicted = read_mask(context.folder.path / str(outlines.loc[case_id, "mask_path"]), case_id=case_id)
             dice = float(outlines.loc[case_id, "dice"])
             no_look = float(outlines.loc[case_id, "dice_no_look"])

@@ -16,7 +16,11 @@ from radpipe.core import tables as t
 from radpipe.core.grid import Grid
 from radpipe.core.image import Image, Mask
 from radpipe.evaluation.config import EvaluationSettings
+from radpipe.evaluation.conformal import conformal_tables
+from radpipe.evaluation.curves import decision_curves, risk_groups
 from radpipe.evaluation.metrics import evaluate
+from radpipe.evaluation.subgroups import subgroup_table
+from radpipe.evaluation.time_auc import time_auc_table
 from radpipe.features.undefined import REASONS
 from radpipe.report.config import ReportSettings
 from radpipe.report.inputs import OverlaySlice, ReportInputs
@@ -156,6 +160,10 @@ def build(plan: Plan) -> ReportInputs:
     comparison = ComparisonSettings(primary=plan.primary)
     table["metrics"] = evaluate(table["predictions"], table["fits"], EvaluationSettings(bootstrap_resamples=200))
     table["comparison"] = compare_models(table["predictions"], table["splits"], comparison)
+    quick = EvaluationSettings(bootstrap_resamples=200, subgroup_least=4)
+    table["conformal"], table["conformal_sets"] = conformal_tables(table["predictions"], quick)
+    table["decision_curves"] = decision_curves(table["predictions"], quick)
+    table["subgroups"] = subgroup_table(table["predictions"], cohort, ["age_years", "sex"], quick)
     return ReportInputs(
         name="sts_pet",
         title="Lung metastasis in soft-tissue sarcoma from FDG-PET",
@@ -175,6 +183,7 @@ def build(plan: Plan) -> ReportInputs:
         versions={"radpipe": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "numpy": "2.4.6"},
         seeds={"workflow": 20261121},
         overlays=tuple(picture(cases[i], float(dice[i]), i) for i in np.argsort(dice)[:: max(1, plan.n // 6)][:6]),
+        pictures=tuple(picture(cases[i], float(dice[i]), i) for i in range(5)),
         maps=tuple(map_case(cases[i], i) for i in range(2)),
         map_facts={"original_firstorder_Mean": ("SUV", "Mean intensity."), "original_glcm_Contrast": ("1", "How much neighbours differ.")},
         excluded={f"{plan.prefix}999": "the outcome is missing"},
@@ -226,3 +235,47 @@ def make_inputs():
 
     make.replace = replace
     return make
+
+
+def timed(inputs: ReportInputs, horizon: float = 24.0) -> ReportInputs:
+    """The same run with times to an event in months, some of them censored and, of every sixth patient, to a competing event; every
+    table that a real run would have is made by what makes it there."""
+    rng = np.random.default_rng(3)
+    cohort = inputs.tables["cohort"]
+    assert cohort is not None
+    y = cohort["outcome"].to_numpy()
+    time = np.round(rng.exponential(np.where(y == 1, 14.0, 45.0)) + 0.5, 1)
+    censored = rng.random(len(y)) < 0.3
+    event = np.where(censored, 0, np.where(np.arange(len(y)) % 6 == 0, 2, 1))
+    cohort = t.make_table(t.COHORT, cohort.assign(outcome=event, time=time))
+    predictions = inputs.tables["predictions"]
+    assert predictions is not None
+    log_hazard = np.log(predictions["p_1"] / predictions["p_0"])
+    of = {name: dict(zip(cohort["case_id"], cohort[name], strict=True)) for name in ("outcome", "time")}
+    predictions = predictions.assign(
+        score=log_hazard, time=predictions["case_id"].map(of["time"]), y_true=predictions["case_id"].map(of["outcome"])
+    )
+    predictions = t.make_table(t.PREDICTIONS, predictions)
+    fits, splits = inputs.tables["fits"], inputs.tables["splits"]
+    assert fits is not None and splits is not None
+    settings, comparison = (
+        EvaluationSettings(bootstrap_resamples=200, subgroup_least=4), ComparisonSettings(primary=("ann", "cnn"))
+    )  # fmt: skip
+    tables = {
+        **inputs.tables, "cohort": cohort, "predictions": predictions,
+        "metrics": evaluate(predictions, fits, settings, horizon=horizon),
+        "comparison": compare_models(predictions, splits, comparison, horizon=horizon),
+        "decision_curves": decision_curves(predictions, settings, horizon=horizon),
+        "risk_groups": risk_groups(predictions, settings),
+        "time_auc": time_auc_table(predictions, settings),
+        "subgroups": subgroup_table(predictions, cohort, ["age_years", "sex"], settings),
+        "conformal": None, "conformal_sets": None,
+    }  # fmt: skip
+    of_time = {"outcome_kind": "time_to_event", "time": "follow_up_months", "horizon": horizon}
+    return replace(inputs, tables=tables, settings={**inputs.settings, "cohort": {**inputs.settings["cohort"], **of_time}})
+
+
+@pytest.fixture(scope="session")
+def make_timed():
+    """inputs -> the same study with times to an event."""
+    return timed

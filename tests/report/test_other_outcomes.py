@@ -42,14 +42,15 @@ def of_kind(inputs, kind: str):
     [("three", "has more than two classes"), ("number", "is a number"), ("time_to_event", "is the time to an event")],
 )
 def test_the_page_says_what_it_leaves_out(inputs, kind, said):
-    summary = summarise(of_kind(inputs, kind))
+    summary = summarise(of_kind(replace(inputs, overlays=(), maps=(), pictures=()), kind))
     assert said in summary["note"] and all(model["roc"] is None for model in summary["models"])
-    assert not any("Few events" in limit["title"] or "patients" in limit["title"] for limit in summary["limits"])
+    titles = " ".join(limit["title"] for limit in summary["limits"])
+    assert ("Few events" in titles) == (kind == "time_to_event") and ("patients" in titles) == (kind != "three")
     page = render(summary)
     assert summary["note"] in page and "with the event (" not in page
     assert sum(summary["cohort"]["group_sizes"][:2]) == summary["cohort"]["n"]
 
 
 def test_of_two_classes_nothing_is_left_out(inputs):
-    summary = summarise(inputs)
+    summary = summarise(replace(inputs, overlays=(), maps=(), pictures=()))
     assert summary["note"] == "" and "with the event (" in render(summary)

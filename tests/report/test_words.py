@@ -6,7 +6,7 @@ import pytest
 
 from radpipe.report import words
 
-DESIGN = {"repeats": 10, "folds": 5, "n": 34, "events": 13, "level": 0.95}
+DESIGN = {"repeats": 10, "folds": 5, "n": 34, "events": 13, "level": 0.95, "planned": True}
 ROW = {
     "model_a": "ann", "model_b": "cnn", "metric": "auc", "effect": 0.09, "ci_low": -0.1, "ci_high": 0.28, "margin": 0.05,
     "p_value": 0.3, "verdict": "not_resolved", "method": "corrected resampled t",
@@ -47,7 +47,7 @@ def test_better_names_the_right_one_and_its_reach(effect, verdict, lead):
 
 def test_lower_brier_is_better():
     headline, text = said(metric="brier", effect=-0.05, verdict="a_better", ci_low=-0.08, ci_high=-0.02, p_value=0.01)
-    assert headline.startswith("ANN predicted better") and "Brier score of ANN was lower by 0.05" in text
+    assert headline.startswith("ANN predicted better") and "Brier score of ANN was lower, which is better, by 0.050" in text
 
 
 def test_equivalent():
