@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from radpipe.features._kernels.cooccurrence import EPS
+from radpipe.features._kernels.powers import power_sums
 from radpipe.typing import IntArray, Volume
-
-_PIECE = 1 << 14  # stays in the processor's cache
 
 
 def compute(
@@ -22,7 +21,7 @@ def compute(
     they are.
     """
     # One buffer of the region's size at most is held beside it: a large region has hundreds of megabytes. The sums
-    # do not ask for the voxels' order, so the sorted ones serve them, piece by piece.
+    # do not ask for the voxels' order, so the sorted ones serve them.
     n = intensities.size
     ordered = _sorted(intensities, own)
     low, high = float(ordered[0]), float(ordered[-1])
@@ -32,9 +31,9 @@ def compute(
     median = (float(ordered[(n - 1) // 2]) + float(ordered[n // 2])) / 2.0
     middle = ordered[np.searchsorted(ordered, tenth, "left") : np.searchsorted(ordered, ninetieth, "right")]
     # Of two voxels neither lies between the percentiles: PyRadiomics has a mean over nothing there.
-    robust = _sums(middle, float(middle.mean(dtype=np.float64)), 0.0)[0] / middle.size if middle.size else math.nan
+    robust = power_sums(middle, float(middle.mean(dtype=np.float64)), 0.0)[0] / middle.size if middle.size else math.nan
     mean = low if flat else float(ordered.mean(dtype=np.float64))  # a rounded mean would give a flat region a skewness of 1
-    *sums, energy = _sums(ordered, mean, shift)
+    *sums, energy = power_sums(ordered, mean, float(shift))
     absolute, m2, m3, m4 = (value / n for value in sums)
     p = level_counts / n
     deviation = 0.0 if flat else math.sqrt(m2)
@@ -59,22 +58,6 @@ def compute(
         "Variance": deviation**2,
         "StandardDeviation": deviation,
     }
-
-
-def _sums(values: Volume, centre: float, shift: float) -> tuple[float, float, float, float, float]:
-    """Over the values: |x - centre|, its square, cube and fourth power, and (x + shift)^2."""
-    total = np.zeros(5)
-    for start in range(0, values.size, _PIECE):
-        piece = values[start : start + _PIECE].astype(np.float64)
-        centred = piece - centre
-        squares = centred * centred
-        shifted = piece + shift
-        total += (
-            float(np.abs(centred).sum()), float(squares.sum()), float(np.dot(squares, centred)), float(np.dot(squares, squares)),
-            float(np.dot(shifted, shifted)),
-        )  # fmt: skip
-    absolute, second, third, fourth, energy = (float(value) for value in total)
-    return absolute, second, third, fourth, energy
 
 
 def _sorted(intensities: Volume, own: bool) -> Volume:
