@@ -10,6 +10,8 @@ from radpipe.features._kernels.cooccurrence import EPS
 from radpipe.features._kernels.powers import power_sums
 from radpipe.typing import IntArray, Volume
 
+_PIECE = 1 << 13
+
 
 def compute(
     intensities: Volume, level_counts: IntArray, voxel_volume_mm3: float, shift: float, *, own: bool = False
@@ -31,9 +33,9 @@ def compute(
     median = (float(ordered[(n - 1) // 2]) + float(ordered[n // 2])) / 2.0
     middle = ordered[np.searchsorted(ordered, tenth, "left") : np.searchsorted(ordered, ninetieth, "right")]
     # Of two voxels neither lies between the percentiles: PyRadiomics has a mean over nothing there.
-    robust = power_sums(middle, float(middle.mean(dtype=np.float64)), 0.0)[0] / middle.size if middle.size else math.nan
+    robust = _sums(middle, float(middle.mean(dtype=np.float64)), 0.0)[0] / middle.size if middle.size else math.nan
     mean = low if flat else float(ordered.mean(dtype=np.float64))  # a rounded mean would give a flat region a skewness of 1
-    *sums, energy = power_sums(ordered, mean, float(shift))
+    *sums, energy = _sums(ordered, mean, shift)
     absolute, m2, m3, m4 = (value / n for value in sums)
     p = level_counts / n
     deviation = 0.0 if flat else math.sqrt(m2)
@@ -58,6 +60,15 @@ def compute(
         "Variance": deviation**2,
         "StandardDeviation": deviation,
     }
+
+
+def _sums(values: Volume, centre: float, shift: float) -> tuple[float, ...]:
+    """As :func:`power_sums`, piece by piece: a long sum loses digits, and of float32 values no whole copy is made."""
+    pieces = [
+        power_sums(values[start : start + _PIECE].astype(np.float64, copy=False), centre, float(shift))
+        for start in range(0, values.size, _PIECE)
+    ]
+    return tuple(map(sum, zip(*pieces, strict=True)))
 
 
 def _sorted(intensities: Volume, own: bool) -> Volume:

@@ -40,7 +40,7 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
         )
     box = bounding_box(mask.voxels)
     if image.grid.shape == mask.grid.shape:
-        refuse_undefined(image.voxels[box][mask.voxels[box]])
+        refuse_undefined(image.voxels, mask.voxels, box)
     voxels, region, grid = image.voxels, mask.voxels, image.grid
     if setting.normalize:
         from radpipe.features.resample import normalised
@@ -55,7 +55,7 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
 
         voxels, region, grid = resampled(voxels, grid, region, mask.grid, setting)
         box = bounding_box(region)
-        refuse_undefined(voxels[box][region[box]])
+        refuse_undefined(voxels, region, box)
     if setting.preCrop if not interpolated else grid == image.grid:
         # What filters see; where the new spacing is the old one PyRadiomics crops, too.
         voxels, region, grid = _cropped(voxels, region, grid, box, setting.padDistance)
@@ -77,9 +77,12 @@ def _cropped(voxels: Volume, region: BoolVolume, grid: Grid, box: Box, pad: int)
     return voxels[cut], region[cut], grid.cropped((start[0], start[1], start[2]), (z, y, x))
 
 
-def refuse_undefined(values: Volume) -> None:
-    """FileProblem where a voxel of the region is NaN or infinite."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+def refuse_undefined(voxels: Volume, region: BoolVolume, box: Box) -> None:
+    """FileProblem where a voxel of the region, which lies in the box, is NaN or infinite."""
+    if voxels.dtype.kind != "f":
+        return
+    values = voxels[box][region[box]]
+    if not np.isfinite(values).all():
         bad = int(np.count_nonzero(~np.isfinite(values)))
         raise FileProblem(
             f"{bad} of the region's {values.size} voxels are NaN or infinite.",
