@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radpipe.features._kernels.recursive import recursive_pass
+from radpipe.features._kernels.recursive import _backward, _forward, recursive_pass
 from radpipe.filters.log import gaussian_weights
 
 
@@ -49,9 +49,9 @@ def test_slow_twin(length):
     lines, c = rng.normal(size=(length, 3)), rng.normal(size=20) * 0.2
     expected = np.zeros((length, 3))
     for line, column in enumerate(lines.T):
-        for samples, weights, ahead, ends, turn in (
-            (column, c[0:4], 0, c[12:16], 1),
-            (column[::-1], c[4:8], 1, c[16:20], -1),
+        for one_way, from_place, samples, weights, ahead, ends, turn in (
+            (_forward, (), column, c[0:4], 0, c[12:16], 1),
+            (_backward, (0,), column[::-1], c[4:8], 1, c[16:20], -1),
         ):
             done = []
             for i in range(length):
@@ -59,6 +59,10 @@ def test_slow_twin(length):
                 before = sum(c[8 + j] * done[i - 1 - j] if i - 1 - j >= 0 else ends[j] * samples[0] for j in range(4))
                 done.append(np.dot(inputs, weights) - before)
             expected[:, line] += np.array(done)[::turn]
+            for kernel in (one_way, getattr(one_way, "py_func", one_way)):
+                outputs = np.zeros_like(lines)
+                kernel(lines, c, outputs, *from_place, lines.shape[1])
+                np.testing.assert_allclose(outputs[:, line], np.array(done)[::turn], rtol=1e-9, atol=1e-10)
     for version in (recursive_pass, getattr(recursive_pass, "py_func", recursive_pass)):
         for apart in (False, True):
             whole = along_first(version, lines, c, 0, length, apart=apart)
