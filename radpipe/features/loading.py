@@ -18,11 +18,13 @@ from radpipe.typing import BoolVolume, Volume
 @dataclass(frozen=True)
 class Loaded:
     """voxels : (z, y, x), normalised and resampled. region : the mask on the same grid. inside : the region after
-    resegmentation (``region`` itself without one). grid : of all three. interpolated : whether the image was resampled."""
+    resegmentation (``region`` itself without one). box : where that lies. grid : of all three. interpolated : whether the image
+    was resampled."""
 
     voxels: Volume
     region: BoolVolume
     inside: BoolVolume
+    box: Box
     grid: Grid
     interpolated: bool
 
@@ -64,8 +66,9 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
     inside = region
     if setting.resegmentRange is not None:
         inside = resegmented(voxels, region, box, setting)
-        check_size(inside, bounding_box(inside), setting.minimumROIDimensions, setting.minimumROISize)
-    return Loaded(voxels, region, inside, grid, interpolated)
+        box = bounding_box(inside)
+        check_size(inside, box, setting.minimumROIDimensions, setting.minimumROISize)
+    return Loaded(voxels, region, inside, box, grid, interpolated)
 
 
 def _cropped(voxels: Volume, region: BoolVolume, grid: Grid, box: Box, pad: int) -> tuple[Volume, BoolVolume, Grid]:

@@ -26,6 +26,7 @@ from radpipe.typing import FloatArray, Volume
 
 LEAST_VOXELS = 4
 _CHUNK_VOXELS = 1_000_000
+_ADDED_VOXELS = 65_536
 # Deriche's two waves: frequencies, dampings, and (cosine, sine) amplitudes for the Gaussian and its second derivative.
 _FREQUENCIES, _DAMPINGS = (0.6681, 2.0787), (-1.3932, -1.3732)
 Waves: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
@@ -57,16 +58,25 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
 def laplacian(scene: Scene, sigma_mm: float) -> NDArray[np.float32]:
     """Scale-normalised Laplacian of Gaussian in the region's box."""
     voxels = _floats(scene.voxels)
-    total: NDArray[np.float32] | None = None
+    total = np.empty(scene.mask.shape, np.float32)
+    step = max(1, _ADDED_VOXELS // (scene.mask.shape[1] * scene.mask.shape[2]))
     for axis in (2, 1, 0):  # x first, as ITK counts
         part = _along(scene, voxels, axis, sigma_mm, 2)
         for other in (2, 1, 0):
             if other != axis:
                 part = _along(scene, part, other, sigma_mm, 0)
-        scaled = part * np.float64(1 / (scene.spacing_mm[axis] * scene.spacing_mm[axis]))  # in float64, as ITK
-        total = scaled.astype(np.float32) if total is None else (total + scaled).astype(np.float32)
-    assert total is not None
+        added = partial(_add, total, part, 1 / (scene.spacing_mm[axis] * scene.spacing_mm[axis]), axis == 2)
+        scene.all_of([partial(added, slice(start, start + step)) for start in range(0, len(total), step)])
     return total
+
+
+def _add(total: Volume, part: Volume, weight: float, first: bool, planes: slice) -> None:
+    """Weighted and added in float64, kept in float32, as ITK."""
+    scaled = part[planes] * np.float64(weight)
+    if first:
+        total[planes] = scaled
+    else:
+        np.add(total[planes], scaled, out=total[planes], dtype=np.float64, casting="same_kind")
 
 
 def _floats(voxels: Volume) -> Volume:
