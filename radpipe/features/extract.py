@@ -18,7 +18,7 @@ from radpipe.features.extraction import Extraction
 from radpipe.features.images import SHAPES, Measured, column_names, measured_images
 from radpipe.features.loading import Loaded, load
 from radpipe.features.parameters import Parameters
-from radpipe.features.region import Box, bounding_box
+from radpipe.features.region import Box
 from radpipe.features.share import Share, sharing
 from radpipe.features.undefined import reasons
 from radpipe.filters.scene import Scene, readable
@@ -63,7 +63,7 @@ def extract_row(image: Image, mask: Mask, settings: FeatureSettings, *, threads:
 
 
 def _measured(loaded: Loaded, parameters: Parameters, threads: int) -> Extraction:
-    box = bounding_box(loaded.inside)
+    box = loaded.box
     row: dict[str, float] = {}
     why: dict[str, str] = {}
 

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from radpipe.features._kernels.cooccurrence import EPS
+from radpipe.features._kernels.powers import power_sums
 from radpipe.typing import IntArray, Volume
 
-_PIECE = 1 << 14  # stays in the processor's cache
+_PIECE = 1 << 13
 
 
 def compute(
@@ -22,7 +23,7 @@ def compute(
     they are.
     """
     # One buffer of the region's size at most is held beside it: a large region has hundreds of megabytes. The sums
-    # do not ask for the voxels' order, so the sorted ones serve them, piece by piece.
+    # do not ask for the voxels' order, so the sorted ones serve them.
     n = intensities.size
     ordered = _sorted(intensities, own)
     low, high = float(ordered[0]), float(ordered[-1])
@@ -61,20 +62,13 @@ def compute(
     }
 
 
-def _sums(values: Volume, centre: float, shift: float) -> tuple[float, float, float, float, float]:
-    """Over the values: |x - centre|, its square, cube and fourth power, and (x + shift)^2."""
-    total = np.zeros(5)
-    for start in range(0, values.size, _PIECE):
-        piece = values[start : start + _PIECE].astype(np.float64)
-        centred = piece - centre
-        squares = centred * centred
-        shifted = piece + shift
-        total += (
-            float(np.abs(centred).sum()), float(squares.sum()), float(np.dot(squares, centred)), float(np.dot(squares, squares)),
-            float(np.dot(shifted, shifted)),
-        )  # fmt: skip
-    absolute, second, third, fourth, energy = (float(value) for value in total)
-    return absolute, second, third, fourth, energy
+def _sums(values: Volume, centre: float, shift: float) -> tuple[float, ...]:
+    """As :func:`power_sums`, piece by piece: a long sum loses digits, and of float32 values no whole copy is made."""
+    pieces = [
+        power_sums(values[start : start + _PIECE].astype(np.float64, copy=False), centre, float(shift))
+        for start in range(0, values.size, _PIECE)
+    ]
+    return tuple(map(sum, zip(*pieces, strict=True)))
 
 
 def _sorted(intensities: Volume, own: bool) -> Volume:

@@ -16,7 +16,7 @@ from radpipe.features._kernels.eigenvalue import second_eigenvalue
 from radpipe.features.catalogue import GLCM
 from radpipe.features.cells import Cells, distance_mm, mean_over_directions, weighted_sum
 from radpipe.features.region import Levels
-from radpipe.features.share import ALONE, Share
+from radpipe.features.share import ALONE, Share, cut
 from radpipe.typing import FloatArray, IntArray
 
 _IMC2 = NAMES.index("Imc2")
@@ -37,7 +37,7 @@ def compute(
     """
     n = levels.n_levels
     if norm is None:
-        some = np.array_split(levels.steps(angles), min(share.pieces, len(angles)))
+        some = cut(levels.steps(angles), share.pieces)
         work = [partial(all_directions, levels.flat, levels.where, steps, n, symmetric, with_mcc) for steps in some]
         rows = np.concatenate(share.all(work))
     else:

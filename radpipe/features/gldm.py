@@ -5,9 +5,8 @@ Sun and Wee 1983, doi:10.1016/0734-189X(83)90032-4.
 
 from __future__ import annotations
 
+from radpipe.features._kernels.levelsize import features_of_table
 from radpipe.features.catalogue import GLDM
-from radpipe.features.cells import tabled
-from radpipe.features.levelsize import sixteen
 from radpipe.typing import IntArray
 
 _ORDER = (
@@ -21,5 +20,5 @@ _ORDER = (
 
 def compute(table: IntArray) -> dict[str, float]:
     """Every feature of the family. table : of :func:`~radpipe.features._kernels.neighbourhood.neighbourhood`."""
-    values = dict(zip(_ORDER, (float(value) for value in sixteen(tabled(table))), strict=True))
+    values = dict(zip(_ORDER, features_of_table(table).tolist(), strict=True))
     return {feature.name: values[feature.name] for feature in GLDM.features}

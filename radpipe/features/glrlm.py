@@ -15,7 +15,7 @@ from radpipe.features.catalogue import GLRLM
 from radpipe.features.cells import Cells, distance_mm, mean_over_directions, weighted_sum
 from radpipe.features.levelsize import sixteen
 from radpipe.features.region import Levels
-from radpipe.features.share import ALONE, Share
+from radpipe.features.share import ALONE, Share, cut
 from radpipe.typing import IntArray
 
 _ORDER = (
@@ -38,11 +38,12 @@ def compute(levels: Levels, angles: IntArray, norm: str | None, share: Share = A
     steps = levels.steps(angles)
     # Every thread takes some of the directions: they need room of the region's size once, not once a direction.
     some = [
-        partial(all_directions, levels.flat, levels.where, part, levels.n_levels, longest)
-        for part in np.array_split(steps, min(share.threads, len(steps)))
+        partial(all_directions, levels.flat, levels.where, part, levels.n_levels, longest) for part in cut(steps, share.threads)
     ]
     rows, touching = (np.concatenate(parts) for parts in zip(*share.all(some), strict=True))
-    use = np.array([bool(touch) or _line_meets_two(levels, angle) for touch, angle in zip(touching, angles, strict=True)])
+    use = touching != 0
+    for direction in np.flatnonzero(~use):
+        use[direction] = _line_meets_two(levels, angles[direction])
     if norm is not None:
         matrices = [
             matrix_of(levels, step, longest) if used else Cells(_NONE, np.zeros(0), longest)
@@ -52,7 +53,7 @@ def compute(levels: Levels, angles: IntArray, norm: str | None, share: Share = A
         weights = np.ones(len(angles)) if norm == "no_weighting" else lengths
         rows, use = sixteen(weighted_sum(matrices, weights))[None], np.array([True])
     rows[~use] = np.nan
-    values = dict(zip(_ORDER, (float(value) for value in mean_over_directions(rows)), strict=True))
+    values = dict(zip(_ORDER, mean_over_directions(rows).tolist(), strict=True))
     return {feature.name: values[feature.name] for feature in GLRLM.features}
 
 

@@ -44,10 +44,17 @@ def measured_images(scene: Scene, parameters: Parameters, share: Share) -> Itera
             yield _measured(prefix, values, scene, parameters, settings, share)
         return
     waiting: deque[Callable[[], Measured]] = deque()
-    for prefix, values, settings in _responses(scene, parameters):
-        waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, ALONE)))
+    all_made = False
+
+    def measured(prefix: str, values: list[Volume], settings: TextureSettings) -> Measured:
+        # The last ones share out their families, too, or one thread would wait for the other's last image.
+        return _measured(prefix, values, scene, parameters, settings, share if all_made else ALONE)
+
+    for response in _responses(scene, parameters):
+        waiting.append(share(partial(measured, *response)))
         if len(waiting) > share.threads:
             yield waiting.popleft()()
+    all_made = True
     while waiting:
         yield waiting.popleft()()
 

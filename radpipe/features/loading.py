@@ -18,11 +18,13 @@ from radpipe.typing import BoolVolume, Volume
 @dataclass(frozen=True)
 class Loaded:
     """voxels : (z, y, x), normalised and resampled. region : the mask on the same grid. inside : the region after
-    resegmentation (``region`` itself without one). grid : of all three. interpolated : whether the image was resampled."""
+    resegmentation (``region`` itself without one). box : where that lies. grid : of all three. interpolated : whether the image
+    was resampled."""
 
     voxels: Volume
     region: BoolVolume
     inside: BoolVolume
+    box: Box
     grid: Grid
     interpolated: bool
 
@@ -40,7 +42,7 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
         )
     box = bounding_box(mask.voxels)
     if image.grid.shape == mask.grid.shape:
-        refuse_undefined(image.voxels[box][mask.voxels[box]])
+        refuse_undefined(image.voxels, mask.voxels, box)
     voxels, region, grid = image.voxels, mask.voxels, image.grid
     if setting.normalize:
         from radpipe.features.resample import normalised
@@ -55,7 +57,7 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
 
         voxels, region, grid = resampled(voxels, grid, region, mask.grid, setting)
         box = bounding_box(region)
-        refuse_undefined(voxels[box][region[box]])
+        refuse_undefined(voxels, region, box)
     if setting.preCrop if not interpolated else grid == image.grid:
         # What filters see; where the new spacing is the old one PyRadiomics crops, too.
         voxels, region, grid = _cropped(voxels, region, grid, box, setting.padDistance)
@@ -64,8 +66,9 @@ def load(image: Image, mask: Mask, setting: ImageSettings) -> Loaded:
     inside = region
     if setting.resegmentRange is not None:
         inside = resegmented(voxels, region, box, setting)
-        check_size(inside, bounding_box(inside), setting.minimumROIDimensions, setting.minimumROISize)
-    return Loaded(voxels, region, inside, grid, interpolated)
+        box = bounding_box(inside)
+        check_size(inside, box, setting.minimumROIDimensions, setting.minimumROISize)
+    return Loaded(voxels, region, inside, box, grid, interpolated)
 
 
 def _cropped(voxels: Volume, region: BoolVolume, grid: Grid, box: Box, pad: int) -> tuple[Volume, BoolVolume, Grid]:
@@ -77,9 +80,12 @@ def _cropped(voxels: Volume, region: BoolVolume, grid: Grid, box: Box, pad: int)
     return voxels[cut], region[cut], grid.cropped((start[0], start[1], start[2]), (z, y, x))
 
 
-def refuse_undefined(values: Volume) -> None:
-    """FileProblem where a voxel of the region is NaN or infinite."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+def refuse_undefined(voxels: Volume, region: BoolVolume, box: Box) -> None:
+    """FileProblem where a voxel of the region, which lies in the box, is NaN or infinite."""
+    if voxels.dtype.kind != "f":
+        return
+    values = voxels[box][region[box]]
+    if not np.isfinite(values).all():
         bad = int(np.count_nonzero(~np.isfinite(values)))
         raise FileProblem(
             f"{bad} of the region's {values.size} voxels are NaN or infinite.",

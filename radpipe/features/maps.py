@@ -38,7 +38,7 @@ from radpipe.features.map_frame import (
 from radpipe.features.map_windows import Windows, families_of, measured, prepared
 from radpipe.features.needed import padded
 from radpipe.features.parameters import Parameters
-from radpipe.features.region import Box, bounding_box
+from radpipe.features.region import Box
 from radpipe.filters.scene import Scene, readable
 from radpipe.typing import FloatArray, IntArray
 
@@ -153,7 +153,7 @@ def plan_maps(
     parameters = _checked(settings)
     voxel = parameters.voxel
     loaded = load(image, mask, parameters.setting)
-    box = bounding_box(loaded.inside)
+    box = loaded.box
     refuse_large_window(box, voxel.kernelRadius, _planes(parameters), "kernelRadius")
     centres = centres_of(loaded.inside, box, stride, phase)
     outer = padded(box, loaded.grid.shape, voxel.kernelRadius)

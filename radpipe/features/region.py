@@ -48,7 +48,7 @@ class Levels:
 
     def steps(self, angles: IntArray) -> IntArray:
         """(n, 3) offsets in (z, y, x) -> (n,) offsets in ``flat``."""
-        return angles @ np.array([self.shape[1] * self.shape[2], self.shape[2], 1], np.int64)
+        return _steps(angles.tobytes(), self.shape[1], self.shape[2])
 
 
 def bounding_box(mask: BoolVolume) -> Box:
@@ -171,6 +171,12 @@ def directions(box: tuple[int, int, int], distances: Sequence[int], flat_axis: i
             hint="Use shorter distances, or exclude the case.",
         )
     return offsets if both else offsets[: len(offsets) // 2]
+
+
+@lru_cache(maxsize=64)
+def _steps(angles: bytes, rows: int, columns: int) -> IntArray:
+    """Every family of every image of a case asks for the same. (Not marked as read-only: numba would compile every kernel twice.)"""
+    return np.frombuffer(angles, np.int64).reshape(-1, 3) @ np.array([rows * columns, columns, 1], np.int64)
 
 
 @lru_cache(maxsize=64)

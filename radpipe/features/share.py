@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 Result = TypeVar("Result")
 
 
@@ -64,6 +67,12 @@ class Share:
             if not isinstance(error, Exception):  # the user's Ctrl-C belongs to no piece of work
                 raise
         return True
+
+
+def cut(array: NDArray[Any], pieces: int) -> list[NDArray[Any]]:
+    """About equal parts, none empty."""
+    pieces = min(pieces, len(array))
+    return [array] if pieces == 1 else np.array_split(array, pieces)
 
 
 ALONE = Share()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ from radpipe.typing import FloatArray, Volume
 
 LEAST_VOXELS = 4
 _CHUNK_VOXELS = 1_000_000
+_ADDED_VOXELS = 65_536
 # Deriche's two waves: frequencies, dampings, and (cosine, sine) amplitudes for the Gaussian and its second derivative.
 _FREQUENCIES, _DAMPINGS = (0.6681, 2.0787), (-1.3932, -1.3732)
 Waves: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
@@ -38,6 +40,7 @@ def prefixes(settings: FilterSettings) -> list[str]:
 
 def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     """RadpipeError where the image has fewer voxels along an axis than the filter needs: 4, and sigma / spacing + 1."""
+    scene = replace(scene, voxels=_floats(scene.voxels))  # once for all widths
     for prefix, sigma in zip(prefixes(settings), settings.sigma, strict=True):
         for size, spacing in zip(scene.voxels.shape, scene.spacing_mm, strict=True):
             needed = max(LEAST_VOXELS, math.ceil(sigma / spacing) + 1)
@@ -54,34 +57,58 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
 
 def laplacian(scene: Scene, sigma_mm: float) -> NDArray[np.float32]:
     """Scale-normalised Laplacian of Gaussian in the region's box."""
-    total: NDArray[np.float32] | None = None
+    voxels = _floats(scene.voxels)
+    total = np.empty(scene.mask.shape, np.float32)
+    step = max(1, _ADDED_VOXELS // (scene.mask.shape[1] * scene.mask.shape[2]))
     for axis in (2, 1, 0):  # x first, as ITK counts
-        part = _along(scene, scene.voxels, axis, sigma_mm, 2).astype(np.float32, copy=False)
+        part = _along(scene, voxels, axis, sigma_mm, 2)
         for other in (2, 1, 0):
             if other != axis:
                 part = _along(scene, part, other, sigma_mm, 0)
-        scaled = part * np.float64(1 / (scene.spacing_mm[axis] * scene.spacing_mm[axis]))  # in float64, as ITK
-        total = scaled.astype(np.float32) if total is None else (total + scaled).astype(np.float32)
-    assert total is not None
+        added = partial(_add, total, part, 1 / (scene.spacing_mm[axis] * scene.spacing_mm[axis]), axis == 2)
+        scene.all_of([partial(added, slice(start, start + step)) for start in range(0, len(total), step)])
     return total
 
 
+def _add(total: Volume, part: Volume, weight: float, first: bool, planes: slice) -> None:
+    """Weighted and added in float64, kept in float32, as ITK."""
+    scaled = part[planes] * np.float64(weight)
+    if first:
+        total[planes] = scaled
+    else:
+        np.add(total[planes], scaled, out=total[planes], dtype=np.float64, casting="same_kind")
+
+
+def _floats(voxels: Volume) -> Volume:
+    """C-contiguous, in float32 where that holds every value exactly, else float64."""
+    exact = voxels.dtype == np.float32 or (voxels.dtype.kind in "iu" and voxels.dtype.itemsize <= 2)
+    return np.ascontiguousarray(voxels, np.float32 if exact else np.float64)
+
+
 def _along(scene: Scene, voxels: Volume, axis: int, sigma_mm: float, order: int) -> Volume:
-    """Derivative of the order (0 smooths) of whole lines along the axis, cut to the box along it; a few lines at a time."""
-    across = 1 if axis == 0 else 0
-    shape = list(voxels.shape)
-    shape[axis] = scene.box[axis].stop - scene.box[axis].start
-    result = np.empty(shape, np.float32)
-    pass_ = _compiled_pass if scene.recursive_pass is not None else _itk_pass
-    size = voxels.shape[across]
-    step = max(1, min(_CHUNK_VOXELS * size // voxels.size, math.ceil(size / scene.pieces)))
+    """Derivative of the order (0 smooths) of whole lines along the axis, cut to the box along it. voxels : C-contiguous, float."""
+    side = scene.box[axis]
+    before, after = voxels.shape[:axis], voxels.shape[axis + 1 :]
+    result = np.empty((*before, side.stop - side.start, *after), np.float32)
+    compiled = scene.recursive_pass
+    if compiled is None:
+        across = 1 if axis == 0 else 0
+        step = max(1, _CHUNK_VOXELS * voxels.shape[across] // voxels.size)  # a few lines at a time
+        for start in range(0, voxels.shape[across], step):
+            lines = (slice(None),) * across + (slice(start, start + step),)
+            result[lines] = _itk_pass(scene, voxels[lines], axis, sigma_mm, order)
+        return result
+    depth, abreast = math.prod(before), math.prod(after)
+    weights = gaussian_weights(sigma_mm, scene.spacing_mm[axis], order)
+    given, found = voxels.reshape(depth, -1, abreast), result.reshape(depth, -1, abreast)
+    many = max(depth, abreast) if depth == 1 else depth
+    step = math.ceil(many / scene.pieces)
 
     def some(start: int) -> None:
-        lines = [slice(None)] * 3
-        lines[across] = slice(start, start + step)
-        result[tuple(lines)] = pass_(scene, voxels[tuple(lines)], axis, sigma_mm, order)
+        part, whole = (start, min(start + step, many)), (0, 1 if depth == 1 else abreast)
+        compiled(given, weights, side.start, found, *((whole, part) if depth == 1 else (part, whole)))
 
-    scene.all_of([partial(some, start) for start in range(0, size, step)])
+    scene.all_of([partial(some, start) for start in range(0, many, step)])
     return result
 
 
@@ -98,15 +125,7 @@ def _itk_pass(scene: Scene, voxels: Volume, axis: int, sigma_mm: float, order: i
     return np.array(sitk.GetArrayViewFromImage(response)[(slice(None),) * axis + (scene.box[axis],)])
 
 
-def _compiled_pass(scene: Scene, voxels: Volume, axis: int, sigma_mm: float, order: int) -> Volume:
-    assert scene.recursive_pass is not None
-    turned = np.moveaxis(voxels, axis, 0)
-    lines = np.ascontiguousarray(turned, dtype=np.float64).reshape(turned.shape[0], -1)
-    weights = gaussian_weights(float(sigma_mm), scene.spacing_mm[axis], order)
-    done = scene.recursive_pass(lines, weights, scene.box[axis].start, scene.box[axis].stop)
-    return np.moveaxis(done.reshape(done.shape[0], *turned.shape[1:]), 0, axis)
-
-
+@lru_cache(maxsize=256)
 def gaussian_weights(sigma_mm: float, spacing_mm: float, order: int) -> FloatArray:
     """(20,) weights of a recursive pass that smooths (order 0), or smooths and derives twice (order 2, times sigma squared).
 

@@ -16,6 +16,7 @@ from radpipe.filters.settings import FilterSettings
 from radpipe.typing import BoolVolume, FloatArray, Volume
 
 _SMALL_BYTES = 1 << 20
+Span: TypeAlias = tuple[int, int]
 Box: TypeAlias = tuple[slice, slice, slice]
 Response: TypeAlias = tuple[str, Volume]
 """(prefix of the columns, (n,) the response at the region's voxels in memory order, in PyRadiomics' dtype)."""
@@ -37,7 +38,7 @@ class Scene:
     box: Box
     mask: BoolVolume
     spacing_mm: tuple[float, float, float]
-    recursive_pass: Callable[[FloatArray, FloatArray, int, int], NDArray[np.float32]] | None = None
+    recursive_pass: Callable[[Volume, FloatArray, int, NDArray[np.float32], Span, Span], None] | None = None
     periodic_pass: Callable[[Volume, FloatArray, int, int], FloatArray] | None = None
     pieces: int = 1
     all_of: Callable[[Sequence[Callable[[], None]]], object] = _one_by_one

@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from radpipe.features._kernels import cooccurrence, runs
 from radpipe.features._kernels.cooccurrence import NAMES, cooccurrence_features
 from radpipe.features._kernels.diameter import _extend, _longest, hull_of_rows, plane_diameters, row_ends
 from radpipe.features._kernels.eigenvalue import _bisect, _by_lanczos, _by_reflections, _dot, _largest, _remove
-from radpipe.features._kernels.levelsize import _sum_of_squares, level_size_features
+from radpipe.features._kernels.levelsize import _sum_of_squares, features_of_cells, features_of_table, level_size_features
 from radpipe.features._kernels.mesh import moments
 from radpipe.features._kernels.neighbourhood import tone_difference_features
 from radpipe.features._kernels.zone_distances import zone_distances
@@ -105,7 +106,7 @@ def test_cooccurrence_features(counts):
 
 def bordered(grid):
     wide = np.pad(grid, 1).astype(np.int32)
-    return Levels(wide.ravel(), wide.shape, np.flatnonzero(wide).astype(np.int64), int(grid.max()), grid.shape, (1.0, 1.0, 1.0))
+    return Levels(wide.ravel(), wide.shape, np.flatnonzero(wide).astype(np.int32), int(grid.max()), grid.shape, (1.0, 1.0, 1.0))
 
 
 def dense_pairs(grid, angle, n, symmetric):
@@ -203,9 +204,15 @@ def test_level_size_features(counts, scale):
     for kernel in both_ways(level_size_features):
         assert_allclose(kernel(level, size, weight), level_size_slowly(level, size, weight), rtol=1e-12, atol=1e-13)
     assert np.isnan(level_size_features(level, size, np.zeros(level.size))).all()
+    for kernel in both_ways(features_of_table):
+        assert_allclose(kernel(counts), level_size_slowly(level, size, counts[counts > 0]), rtol=1e-12, atol=1e-13)
+    for kernel in both_ways(features_of_cells):
+        found = kernel(np.flatnonzero(counts), counts[counts > 0], counts.shape[1])
+        assert_allclose(found, level_size_slowly(level, size, counts[counts > 0]), rtol=1e-12, atol=1e-13)
 
 
 def runs_slowly(grid, angle):
+    """(level, length) of every run: each line is read out whole and cut where the level changes."""
     found = []
     for start in np.argwhere(np.ones(grid.shape, bool)):
         if all(0 <= s < size for s, size in zip(start - angle, grid.shape, strict=True)):
@@ -215,7 +222,23 @@ def runs_slowly(grid, angle):
             line.append(int(grid[tuple(place)]))
             place = place + angle
         found += [(level, len(list(run))) for level, run in itertools.groupby(line) if level]
-    return np.array(found, float)
+    return sorted(found)
+
+
+@QUICK
+@given(GREY)
+def test_runs(grid):
+    levels = bordered(grid)
+    angles = directions(levels.box, (1,), None, both=False)
+    longest_run = max(grid.shape)
+    room = np.full_like(levels.flat, 7)
+    for angle, step in zip(angles, levels.steps(angles), strict=True):
+        counts = sorted(Counter(runs_slowly(grid, angle)).items())
+        for kernel, times in itertools.product(both_ways(runs.run_counts), (1, 20_000)):  # 20,000: too many levels for a table
+            *found, touching = kernel(levels.flat * times, levels.where, step, levels.n_levels * times, longest_run, room)
+            level, length, number = (part.tolist() for part in found)
+            assert [((a // times, b), c) for a, b, c in zip(level, length, number, strict=True)] == counts
+            assert touching == dense_pairs(grid, angle, levels.n_levels, False).any()
 
 
 @QUICK
@@ -226,7 +249,7 @@ def test_runs_of_all_directions(grid):
     for kernel in both_ways(runs.all_directions):
         rows, touching = kernel(levels.flat, levels.where, levels.steps(angles), levels.n_levels, max(grid.shape))
         for row, touch, angle in zip(rows, touching, angles, strict=True):
-            found = runs_slowly(grid, angle)
+            found = np.array(runs_slowly(grid, angle), float)
             assert_allclose(row, level_size_slowly(found[:, 0], found[:, 1], np.ones(len(found))), rtol=1e-12, atol=1e-13)
             assert bool(touch) == dense_pairs(grid, angle, levels.n_levels, False).any()
 

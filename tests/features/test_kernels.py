@@ -20,8 +20,8 @@ from radpipe.features._kernels.diameter import hull_of_rows, longest
 from radpipe.features._kernels.eigenvalue import second_eigenvalue
 from radpipe.features._kernels.mesh import _EDGES, _TRIANGLES, count_cubes, surface_and_volume
 from radpipe.features._kernels.neighbourhood import neighbourhood, tone_difference_features
-from radpipe.features._kernels.runs import run_counts
-from radpipe.features._kernels.zones import zones
+from radpipe.features._kernels.powers import power_sums
+from radpipe.features._kernels.zones import _sized, zone_cells, zones
 from radpipe.features.glrlm import _line_meets_two
 from radpipe.features.region import Levels, directions
 from radpipe.features.shape import diameters, principal_variances
@@ -55,20 +55,6 @@ def pairs_slowly(grid, angle):
         neighbour = at(grid, place + angle)
         if neighbour:
             found.append((int(grid[tuple(place)]), neighbour))
-    return sorted(found)
-
-
-def runs_slowly(grid, angle):
-    """(level, length) of every run: each line is read out whole and cut where the level changes."""
-    found = []
-    for start in np.argwhere(np.ones(grid.shape, bool)):
-        if all(0 <= s < size for s, size in zip(start - angle, grid.shape, strict=True)):
-            continue
-        line, place = [], start
-        while all(0 <= p < size for p, size in zip(place, grid.shape, strict=True)):
-            line.append(int(grid[tuple(place)]))
-            place = place + angle
-        found += [(level, len(list(run))) for level, run in itertools.groupby(line) if level]
     return sorted(found)
 
 
@@ -114,22 +100,6 @@ def test_pairs(grid, distances, symmetric):
 
 @QUICK
 @given(GREY)
-def test_runs(grid):
-    levels = bordered(grid, 1)
-    angles = directions(levels.box, (1,), None, both=False)
-    longest_run = max(grid.shape)
-    room = np.full_like(levels.flat, 7)
-    for angle, step in zip(angles, levels.steps(angles), strict=True):
-        counts = sorted(Counter(runs_slowly(grid, angle)).items())
-        for kernel, times in itertools.product(both_ways(run_counts), (1, 20_000)):  # 20,000: too many levels for a table
-            *found, touching = kernel(levels.flat * times, levels.where, step, levels.n_levels * times, longest_run, room)
-            level, length, number = (part.tolist() for part in found)
-            assert [((a // times, b), c) for a, b, c in zip(level, length, number, strict=True)] == counts
-            assert touching == bool(pairs_slowly(grid, angle))
-
-
-@QUICK
-@given(GREY)
 def test_whether_a_line_meets_two_voxels(grid):
     levels = bordered(grid, 1)
     angles = directions(levels.box, (1,), None, both=False)
@@ -148,10 +118,32 @@ def test_zones(grid, flat_axis):
         angles = directions(levels.box, (1,), flat_axis, both=False)
     except Exception:
         return
+    expected = zones_slowly(grid, angles)
+    apart = np.abs(angles - angles[-1]).max(axis=1) > 1
+    region = levels.where, levels.steps(angles), levels.steps(angles[apart])
     for kernel in both_ways(zones):
-        apart = np.abs(angles - angles[-1]).max(axis=1) > 1
-        level, size = kernel(levels.flat, levels.where, levels.steps(angles), levels.steps(angles[apart]))
-        assert sorted(zip(level.tolist(), size.tolist(), strict=True)) == zones_slowly(grid, angles)
+        level, size = kernel(levels.flat, *region)
+        assert sorted(zip(level.tolist(), size.tolist(), strict=True)) == expected
+    for kernel in both_ways(_sized):
+        parent, count, largest = kernel(levels.flat, *region)
+        assert (count, largest) == (len(expected), max(size for _, size in expected))
+        sizes = [-value for value in parent[levels.where] if value < 0]
+        assert sorted(sizes) == sorted(size for _, size in expected)
+    for kernel, times in itertools.product(both_ways(zone_cells), (1, 70_000)):  # 70,000: too many levels for a table
+        codes, counts, largest = kernel(levels.flat * times, *region, levels.n_levels * times)
+        found = [((c // largest + 1) // times, c % largest + 1) for c in codes.tolist()]
+        assert list(zip(found, counts.tolist(), strict=True)) == sorted(Counter(expected).items())
+
+
+@QUICK
+@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e4, 1e4, width=32)), st.floats(-1e3, 1e3), st.floats(0, 1e3))
+def test_power_sums(values, centre, shift):
+    x = values - centre
+    expected = [np.abs(x).sum(), (x**2).sum(), (x**3).sum(), (x**4).sum(), ((values + shift) ** 2).sum()]
+    largest = [np.abs(x).sum(), (x**2).sum(), np.abs(x**3).sum(), (x**4).sum(), ((values + shift) ** 2).sum()]
+    for kernel in both_ways(power_sums):
+        for found, value, scale in zip(kernel(values, centre, shift), expected, largest, strict=True):
+            assert found == pytest.approx(value, abs=1e-13 * scale)
 
 
 @QUICK

@@ -102,6 +102,7 @@ def kernels():
 def test_warm_up_leaves_nothing_to_compile(phantom, pair):
     warm_up()
     before = {name: len(kernel.signatures) for name, kernel in kernels()}
+    compiled = {name: sum(kernel.stats.cache_misses.values()) for name, kernel in kernels()}
     assert sum(count > 0 for count in before.values()) >= 12, before  # helpers of other kernels need none of their own
     image, mask = phantom
     for dtype in (np.uint8, np.int64, np.float32, ">i2"):
@@ -115,7 +116,9 @@ def test_warm_up_leaves_nothing_to_compile(phantom, pair):
         "gldm_a": 1,
     }
     extract_row(image, mask, FeatureSettings(params={"setting": rare}))
-    assert {name: len(kernel.signatures) for name, kernel in kernels()} == before
+    # Of a cached kernel those that it calls are loaded with it; what Python calls of these is loaded then, and not compiled.
+    assert {name: len(kernel.signatures) for name, kernel in kernels() if before[name]} == {n: k for n, k in before.items() if k}
+    assert {name: sum(kernel.stats.cache_misses.values()) for name, kernel in kernels()} == compiled
 
 
 def run(code: str, **environment: str) -> str:

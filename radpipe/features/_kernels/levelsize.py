@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from radpipe.features._kernels._jit import FloatArray, kernel
-from radpipe.features._kernels.cells import total_of
+from radpipe.features._kernels._jit import FloatArray, IntArray, kernel
+from radpipe.features._kernels.cells import occurring, total_of
 from radpipe.features._kernels.cooccurrence import EPS
 
 
@@ -75,6 +75,27 @@ def level_size_features(level: FloatArray, size: FloatArray, weight: FloatArray)
     out[14] = sums[6] / total
     out[15] = sums[7] / total
     return out
+
+
+@kernel
+def features_of_cells(codes: IntArray, counts: IntArray, width: int) -> FloatArray:
+    """The same of a matrix as its cells: codes are row * width + column, ascending; row 0 is level 1, column 0 is size 1."""
+    level = np.empty(codes.size)
+    size = np.empty(codes.size)
+    weight = np.empty(codes.size)
+    for c in range(codes.size):
+        row = codes[c] // width
+        level[c] = row + 1
+        size[c] = codes[c] - row * width + 1
+        weight[c] = counts[c]
+    return level_size_features(level, size, weight)
+
+
+@kernel
+def features_of_table(table: IntArray) -> FloatArray:
+    """The same of a dense matrix."""
+    codes, counts = occurring(table.ravel())
+    return features_of_cells(codes, counts, table.shape[1])
 
 
 @kernel

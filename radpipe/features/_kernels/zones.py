@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radpipe.features._kernels._jit import IntArray, LevelArray, kernel
+from radpipe.features._kernels.cells import count_codes, occurring
 
 
 @kernel
@@ -13,20 +14,7 @@ def zones(levels: LevelArray, where: LevelArray, offsets: IntArray, not_beside_l
 
     not_beside_left : see :func:`linked`.
     """
-    parent = linked(levels, where, offsets, not_beside_left)
-    # A root comes before all others of its zone: from then on it holds the size, below zero, and its voxels lead to it.
-    count = 0
-    for place in where:
-        voxel = np.uint64(place)
-        here = np.int32(parent[voxel])
-        if here == place:
-            parent[voxel] = -1
-            count += 1
-        else:
-            while parent[np.uint32(here)] >= 0:
-                here = parent[np.uint32(here)]
-            parent[voxel] = here
-            parent[np.uint32(here)] -= 1
+    parent, count, _ = _sized(levels, where, offsets, not_beside_left)
     zone_level = np.empty(count, np.int32)
     zone_size = np.empty(count, np.int32)
     found = 0
@@ -37,6 +25,56 @@ def zones(levels: LevelArray, where: LevelArray, offsets: IntArray, not_beside_l
             zone_size[found] = -parent[voxel]
             found += 1
     return zone_level, zone_size
+
+
+@kernel
+def zone_cells(
+    levels: LevelArray, where: LevelArray, offsets: IntArray, not_beside_left: IntArray, n_levels: int
+) -> tuple[IntArray, IntArray, int]:
+    """(codes, counts, the largest size): the zones' matrix as its cells; a code is (level - 1) * largest + size - 1, ascending."""
+    parent, count, largest = _sized(levels, where, offsets, not_beside_left)
+    limit = n_levels * largest
+    small = limit <= where.size // 2 + 65536
+    table = np.zeros(limit if small else 0, np.int64)
+    codes = np.empty(0 if small else count, np.int64)
+    found = 0
+    for place in where:
+        voxel = np.uint64(place)
+        if parent[voxel] < 0:
+            code = np.int64(levels[voxel] - 1) * largest - parent[voxel] - 1
+            if small:
+                table[code] += 1
+            else:
+                codes[found] = code
+                found += 1
+    if small:
+        cells, counts = occurring(table)
+    else:
+        cells, counts = count_codes(codes, limit)
+    return cells, counts, largest
+
+
+@kernel
+def _sized(levels: LevelArray, where: LevelArray, offsets: IntArray, not_beside_left: IntArray) -> tuple[LevelArray, int, int]:
+    """(at the first voxel of every zone minus its size, elsewhere in the region 0 or more; number of zones; the largest size)."""
+    parent = linked(levels, where, offsets, not_beside_left)
+    # A root comes before all others of its zone: from then on it holds the size, below zero, and its voxels lead to it.
+    count = 0
+    largest = 0
+    for place in where:
+        voxel = np.uint64(place)
+        here = np.int32(parent[voxel])
+        if here == place:
+            parent[voxel] = -1
+            count += 1
+            largest = max(largest, 1)
+        else:
+            while parent[np.uint32(here)] >= 0:
+                here = parent[np.uint32(here)]
+            parent[voxel] = here
+            parent[np.uint32(here)] -= 1
+            largest = max(largest, -parent[np.uint32(here)])
+    return parent, count, largest
 
 
 @kernel
