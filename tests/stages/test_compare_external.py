@@ -127,6 +127,8 @@ def test_who_is_judged_changes_no_weight_and_a_bad_case_costs_no_other(small_run
     assert "too small to say anything: 4 with and 4 without" in row["method"] and row["verdict"] == "not_resolved"
     write_comparison(found, tmp_path / "out")
     assert "is missing" in (tmp_path / "out" / "external_failures.csv").read_text()
+    for path in (tmp_path / "out").iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes(), f"{path.name} tells where files lie"
 
 
 @pytest.mark.parametrize(
