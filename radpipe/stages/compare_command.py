@@ -124,8 +124,8 @@ def _compared(sources: Sequence[Source], primary: tuple[str, ...] | None, change
     settings = ask(list(both.models), planned, primary, changes)
     own = bool(planned) and standing(sources[0].questions, question_key(settings))["prior"]
     rows = compare_sides(both, settings, horizon=settings_of(sources)[1])
-    design = {**_design(both, settings), "planned": own}
-    said = words.verdict(_primary(rows), design)
+    design = _design(both, settings)
+    said = words.verdict(_primary(rows), {**design, "planned": own})
     return Compared(
         tuple(sources), both, settings, own, rows, said["headline"], tuple(said["sentences"]), design, tuple(sources)
     )  # fmt: skip

@@ -102,7 +102,9 @@ def external_facts(
         "cohort": cohort.name, "cohort_sha256": judged[0][1].sha256, "cases": len(people),
         "patients": len({owners.get(str(case), str(case)) for case in people["case_id"]}), "events": events,
         "fitted_on": {side.path.name: found.fitted_on for _, side, found in judged},
-        "failures": [{"run": side.path.name, **row} for _, side, found in judged for row in found.failures],
+        "failures": [
+            {"run": side.path.name, **row, "path": Path(row["path"]).name} for _, side, found in judged for row in found.failures
+        ],
         "weights": weights, "unchanged": all(row["before"] == row["after"] for row in weights),
     }  # fmt: skip
     two = "time" not in predictions.columns and "value" not in predictions.columns and "p_2" not in predictions.columns

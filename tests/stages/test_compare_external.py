@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 import yaml
 from nbclient import NotebookClient
 
+from radpipe.cli.compare import compare
 from radpipe.config import load_workflow
-from radpipe.errors import CohortError
+from radpipe.errors import CohortError, ConfigError
 from radpipe.pipeline import run
-from radpipe.stages.compare_command import compare_external, compare_sources, write_comparison
+from radpipe.stages.compare_command import Compared, compare_external, compare_sources, write_comparison
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "verdict_by_hand.ipynb"
 
@@ -47,6 +49,14 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+@pytest.fixture(scope="module")
+def judged(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """Both models on sixty others. In the cohort's file the features stand beside the outcome."""
+    folder = tmp_path_factory.mktemp("others")
+    people(60, 5).to_csv(folder / "others.csv", index=False)
+    return compare_external([str(small_run)], folder / "others.csv", workers=1)
+
+
 def test_the_verdict_by_hand_is_that_of_the_run(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The notebook's own cells; none of radpipe in them. It is kept without outputs."""
     monkeypatch.setenv("RADPIPE_RUN", str(small_run))
@@ -70,20 +80,55 @@ def test_compare_of_a_run_is_the_runs_own_comparison(small_run: Path, tmp_path: 
     assert len(metrics) == len(pd.read_parquet(small_run / "metrics.parquet"))
 
 
-def test_models_of_a_table_are_judged_on_others(small_run: Path, tmp_path: Path) -> None:
-    """In the cohort's file the features stand beside the outcome; a logistic regression's weights lie in the run's folder."""
-    others = people(60, 5)
-    others.to_csv(tmp_path / "others.csv", index=False)
-    found = compare_external([str(small_run)], tmp_path / "others.csv", workers=1)
-    assert (found.external["cases"], found.external["events"], found.planned) == (60, 24, True)
-    assert found.external["fitted_on"] == {"out": 40}
-    page = write_comparison(found, tmp_path / "out").read_text()
-    assert "lost since cross-validation" in page
-    told = json.loads((tmp_path / "out" / "external.json").read_text())
-    assert told["unchanged"] and len(told["weights"]) == 4
-    # the development AUC beside it is the run's own, and the loss is their difference
+def test_models_are_judged_on_others_by_delong(judged: Compared) -> None:
+    """The interval by hand, from the placements of every patient (DeLong 1988), on the logit scale as the method says."""
+    assert set(judged.rows["test"]) == {"delong", "mcnemar", "paired_bootstrap"}
+    assert set(judged.rows.loc[judged.rows["primary"], "test"]) == {"delong"} and "(beside)" in judged.as_text()
+    metrics = judged.measured[0]
+    for model, own in judged.together.predictions.groupby("model"):
+        y, p = own["y_true"].to_numpy(), own["p_1"].to_numpy()
+        wins = (p[y == 1][:, None] > p[y == 0]) + 0.5 * (p[y == 1][:, None] == p[y == 0])
+        auc = wins.mean()
+        half = 1.959964 * np.sqrt(wins.mean(axis=1).var(ddof=1) / 24 + wins.mean(axis=0).var(ddof=1) / 36) / (auc * (1 - auc))
+        row = metrics[(metrics["model"] == model) & (metrics["metric"] == "auc")].iloc[0]
+        ends = [1 / (1 + np.exp(-(np.log(auc / (1 - auc)) + side * half))) for side in (-1, 1)]
+        assert [row["value"], row["ci_low"], row["ci_high"]] == pytest.approx([auc, *ends], abs=1e-6)
+        assert "DeLong" in row["method"]
+
+
+def test_nothing_is_fitted_on_them_and_the_page_says_so(small_run: Path, judged: Compared, tmp_path: Path) -> None:
+    """The hashes that are told are those of the files that lie there; the same without the new patients as with them."""
+    told = judged.external
+    assert (told["cases"], told["events"], told["fitted_on"], judged.planned) == (60, 24, {"out": 40}, True)
+    assert len(told["weights"]) == 4 and told["unchanged"]
+    for row in told["weights"]:
+        assert row["before"] == row["after"] == hashlib.sha256((small_run / row["file"]).read_bytes()).hexdigest()
+    page = write_comparison(judged, tmp_path / "out").read_text()
+    assert all(row["after"] in page for row in told["weights"])
+    assert json.loads((tmp_path / "out" / "external.json").read_text())["weights"] == told["weights"]
+    assert len(pd.read_csv(tmp_path / "out" / "external_predictions.csv")) == 120
+    said = " ".join(judged.sentences)
+    assert "refitted on all development patients (40 of out)" in said and "this cohort is small" in said
+    # the development AUC beside it is the run's own
     own = pd.read_parquet(small_run / "metrics.parquet").query("metric == 'auc' and repeat == -1 and role == 'test'")
-    assert all(f">{value:.2f}<" in page for value in own["value"])
+    assert all(f">{value:.2f}<" in page for value in own["value"]) and "lost since cross-validation" in page
+
+
+@pytest.mark.slow
+def test_who_is_judged_changes_no_weight_and_a_bad_case_costs_no_other(small_run: Path, judged: Compared, tmp_path: Path) -> None:
+    """Eight of them, their outcomes turned round, and one without: the same weights, and no verdict of so few."""
+    others = people(60, 5)
+    few = others.iloc[:9].assign(relapse=[*(1 - others["relapse"].iloc[:8]).astype(str), ""])
+    few.to_csv(tmp_path / "few.csv", index=False)
+    found = compare_external([str(small_run)], tmp_path / "few.csv", workers=1)
+    assert found.external["weights"] == judged.external["weights"]
+    assert (found.external["cases"], [row["case_id"] for row in found.external["failures"]]) == (8, [others["case_id"].iloc[8]])
+    row = found.rows[found.rows["primary"]].iloc[0]
+    assert "too small to say anything: 4 with and 4 without" in row["method"] and row["verdict"] == "not_resolved"
+    write_comparison(found, tmp_path / "out")
+    assert "is missing" in (tmp_path / "out" / "external_failures.csv").read_text()
+    for path in (tmp_path / "out").iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes(), f"{path.name} tells where files lie"
 
 
 @pytest.mark.parametrize(
@@ -103,8 +148,9 @@ def test_what_would_mislead_is_refused(small_run: Path, tmp_path: Path, change, 
     assert error.value.hint
 
 
-def test_options_of_the_command(small_run: Path, tmp_path: Path, radpipe) -> None:
-    lonely = radpipe("compare", small_run, "--workers", 2, check=2)
-    assert "--workers goes with --external" in lonely.stderr
-    nowhere = radpipe("compare", small_run, "--external", tmp_path / "nobody.csv", check=2)
-    assert "the external cohort does not exist" in nowhere.stderr and "Name a manifest" in nowhere.stderr
+def test_options_of_the_command(small_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--workers goes with --external"):
+        compare.main([str(small_run), "--workers", "2"], standalone_mode=False)
+    with pytest.raises(ConfigError, match="the external cohort does not exist") as error:
+        compare.main([str(small_run), "--external", str(tmp_path / "nobody.csv")], standalone_mode=False)
+    assert "Name a manifest" in error.value.hint
