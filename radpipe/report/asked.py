@@ -51,6 +51,8 @@ def asked_summary(
         if described.kind_of(inputs) in ("two", "time_to_event"):
             people += f", {int((cohort['outcome'] == 1).sum())} with the event"
         facts.append(["Asked of", people])
+        if described.kind_of(inputs) == "time_to_event":
+            facts.append(["The event", _event(inputs, outcome)])
     if splits["repeats"]:
         how = (
             f"{plural(splits['repeats'], 'repeat')} of {splits['folds']}-fold cross-validation, the same splits for every model; "
@@ -63,3 +65,23 @@ def asked_summary(
         "note": standing["note"],
         "sha256": standing["sha256"],
     }
+
+
+def _event(inputs: ReportInputs, outcome: str) -> str:
+    """Which event is meant, by when, and what competes with it."""
+    settings, codes = inputs.settings.get("cohort", {}), inputs.table("cohort")["outcome"]
+    unit = described.time_unit(inputs)
+    meant = _named(settings.get("event"))
+    text = outcome + (f" ({meant})" if meant else "")
+    if settings.get("horizon") is not None:
+        text += f", by {float(settings['horizon']):g}{f' {unit}' if unit else ''}"
+    others = int((codes > 1).sum())
+    if others:
+        kinds = _named(settings.get("competing"))
+        text += f"; {plural(others, 'case')} had another one first{f' ({kinds})' if kinds else ''}, which is not counted as free of it"
+    return text
+
+
+def _named(values: Any) -> str:
+    """One value of the outcome's column, or several: 'dead or lost'."""
+    return joined([str(value) for value in ([values] if isinstance(values, str) else values or ())], "or")

@@ -23,7 +23,7 @@ CHANCE = {"auc": 0.5, "macro_auc": 0.5, "harrell_c": 0.5, "spearman": 0.0}
 
 def lower_is_better(metric: str) -> bool:
     """Whether a smaller value of the metric is the better one: errors and losses. False for a name nobody knows."""
-    return not HIGHER_IS_BETTER.get(metric, True)
+    return metric == "brier_classes" or not HIGHER_IS_BETTER.get(metric, True)
 
 
 def has_unit(metric: str) -> bool:

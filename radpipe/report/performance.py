@@ -172,7 +172,7 @@ def _calibration_at(
             "n": int(g["n"]), "events": int(g["n_events"]), "predicted": g["mean_predicted"],
             **{key: finite(g[key]) for key in ("observed", "ci_low", "ci_high")},
         }
-        for g in found
+        for g in found if np.isfinite(g["observed"])  # else nobody of the group was followed so long
     ]  # fmt: skip
 
 

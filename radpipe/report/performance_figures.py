@@ -52,9 +52,10 @@ def calibration(model: dict[str, Any], style: dict[str, Any], confidence: str) -
         ax = figure.add_subplot()
         ax.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
         for g in groups:
-            ax.vlines(g["predicted"], g["ci_low"], g["ci_high"], color=style["color"], linewidth=1.3, alpha=0.75)
-            lift = 3 if g["ci_high"] - g["observed"] > 0.04 else 7  # clear of the marker where that is the upper end
-            ax.annotate(f"{g['events']} of {g['n']}", (g["predicted"], g["ci_high"]), xytext=(0, lift),
+            low, high = (g["observed"] if g[key] is None else g[key] for key in ("ci_low", "ci_high"))
+            ax.vlines(g["predicted"], low, high, color=style["color"], linewidth=1.3, alpha=0.75)
+            lift = 3 if high - g["observed"] > 0.04 else 7  # clear of the marker where that is the upper end
+            ax.annotate(f"{g['events']} of {g['n']}", (g["predicted"], high), xytext=(0, lift),
                         textcoords="offset points", fontsize=7.5, ha="center", color=INK)  # fmt: skip
         ax.plot([g["predicted"] for g in groups], [g["observed"] for g in groups], style["marker"], color=style["color"],
                 markersize=6, clip_on=False)  # fmt: skip

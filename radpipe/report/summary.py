@@ -33,8 +33,9 @@ def summarise(inputs: ReportInputs) -> dict[str, Any]:
     outcomes: list[bool] = (predictions.drop_duplicates("case_id")["y_true"] == 1).tolist() if len(predictions) else []
     primary = next((row for row in rows if row["primary"]), None)
     standing = _standing(inputs, primary)
+    events = sum(outcomes) if kind in ("two", "time_to_event") else None
     design = {
-        "repeats": splits["repeats"], "folds": splits["folds"], "n": tested, "events": sum(outcomes), "level": 1 - alpha,
+        "repeats": splits["repeats"], "folds": splits["folds"], "n": tested, "events": events, "level": 1 - alpha,
         "planned": bool(inputs.question.get("prior")),
     }  # fmt: skip
     pairs, image_models, references = performance.image_pairs(inputs, rows)

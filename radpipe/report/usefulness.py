@@ -23,12 +23,14 @@ def decision_summary(inputs: ReportInputs, models: list[dict[str, Any]]) -> dict
     curves = []
     for m in shown:
         own = table[table["model"] == m["model"]].sort_values("threshold")
-        if len(own):
+        if own["net_benefit"].notna().any():
             curves.append(
                 {"model": m["model"], "label": m["label"], **{
                     key: [finite(v) for v in own[key]] for key in ("threshold", "net_benefit", "ci_low", "ci_high", "treat_all")
                 }}
             )  # fmt: skip
+    if not curves:  # nobody was followed until the horizon
+        return None
     first = curves[0]
     rows = []
     for k, threshold in enumerate(first["threshold"]):

@@ -146,8 +146,9 @@ def describe(model: Mapping[str, Any]) -> str:
 def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to the primary question.
 
-    row : of the comparison table, as JSON values; None where no pair was named beforehand. design : repeats, folds, n, events,
-    level (of the intervals), planned (whether the question stood before the outcomes were read). Gives kind, headline, sentences.
+    row : of the comparison table, as JSON values; None where no pair was named beforehand. design : repeats, folds, n, events
+    (None where the outcome has none), level (of the intervals), planned (whether the question stood before the outcomes were read).
+    Gives kind, headline, sentences.
     """
     if row is None:
         return {
@@ -175,7 +176,9 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         }
     kind = row["verdict"]
     lead, other = (a, b) if (effect > 0) != lower_is_better(name) else (b, a)
-    of_patients = f"{plural(design['n'], 'case')} and {plural(design['events'], 'event')}"
+    of_patients = plural(design["n"], "case")
+    if design["events"] is not None:
+        of_patients += f" and {plural(design['events'], 'event')}"
     if effect == 0:
         seen = f"{a} and {b} had the same {metric} on average"
     else:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,15 @@ INSPECT = """(async () => {
     dead: [...document.querySelectorAll('a[href^="#"]')].map(a => a.hash).filter(hash => !document.querySelector(hash)),
   };
 })()"""
+
+
+SHOWN = """(() => ({
+  cards: [...document.querySelectorAll('.patient .card')].filter(c => getComputedStyle(c).display != 'none')
+    .map(c => c.querySelector('b').textContent),
+  focused: document.activeElement.getAttribute('aria-label') || '',
+  outline: (e => e ? getComputedStyle(e).outlineStyle : 'none')(document.activeElement.closest('.patient')),
+  inside: [...document.querySelectorAll('.patient .card')].every(c => c.getBoundingClientRect().right <= window.innerWidth + 1),
+}))()"""
 
 
 @dataclass
@@ -84,6 +94,11 @@ def look_at(
     browser = browser or find_browser()
     if browser is None:
         raise FileNotFoundError("no browser found; set CHROMIUM")
+    return _with_browser(browser, lambda address: _visit(address, page.resolve().as_uri(), widths, shots))
+
+
+def _with_browser(browser: str, visit: Callable[[str], Coroutine[Any, Any, Any]]) -> Any:
+    """Start a browser of our own, hand its address to ``visit``, and end it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
             browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -94,11 +109,55 @@ def look_at(
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             address = _address(Path(profile) / "DevToolsActivePort", process)
-            return asyncio.run(_visit(address, page.resolve().as_uri(), widths, shots))
+            return asyncio.run(visit(address))
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 9)  # the group this function started, and nothing else
             process.wait()
+
+
+def patients_at(page: Path, width: int, browser: str) -> dict[str, dict[str, Any]]:
+    """What the plot by patient shows, at rest, with the pointer on its third row, after Tab and two arrow keys, and in print:
+    names on the visible cards, what has the focus, its outline, and whether the cards lie inside the window."""
+
+    async def visit(address: str) -> dict[str, dict[str, Any]]:
+        wire = _Wire(await websocket_connect(address, max_message_size=1 << 28))
+        target = (await wire.ask("Target.createTarget", url="about:blank"))["targetId"]
+        session = (await wire.ask("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
+        for domain in ("Page", "Runtime"):
+            await wire.ask(f"{domain}.enable", session)
+        await wire.ask("Emulation.setDeviceMetricsOverride", session, width=width, height=900, deviceScaleFactor=1, mobile=False)
+        wire.events.clear()
+        await wire.ask("Page.navigate", session, url=page.resolve().as_uri())
+        await wire.until("Page.loadEventFired")
+
+        async def run(expression: str) -> Any:
+            found = await wire.ask("Runtime.evaluate", session, expression=expression, returnByValue=True)
+            return found["result"].get("value")
+
+        async def press(key: str, code: int) -> None:
+            for kind in ("keyDown", "keyUp"):
+                await wire.ask("Input.dispatchKeyEvent", session, type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+        found = {"rest": await run(SHOWN)}
+        x, y = await run(
+            "(() => { document.documentElement.style.scrollBehavior = 'auto'; const e = document.querySelectorAll('.patient')[2];"
+            "e.scrollIntoView({block: 'center'}); const q = e.getBoundingClientRect(); return [q.x + q.width * 0.3, q.y + q.height / 2] })()"
+        )
+        await wire.ask("Input.dispatchMouseEvent", session, type="mouseMoved", x=x, y=y)
+        found["pointed"] = await run(SHOWN)
+        await wire.ask("Input.dispatchMouseEvent", session, type="mouseMoved", x=1, y=1)
+        await run("document.querySelector('#whom .scroll').focus({preventScroll: true})")
+        await press("Tab", 9)
+        for _ in range(2):
+            await press("ArrowDown", 40)
+        found["keyed"] = await run(SHOWN)
+        await wire.ask("Emulation.setEmulatedMedia", session, media="print")
+        found["printed"] = await run(SHOWN)
+        wire.socket.close()
+        return found
+
+    return _with_browser(browser, visit)
 
 
 def _address(port_file: Path, process: subprocess.Popen[bytes], patience_s: float = 60) -> str:

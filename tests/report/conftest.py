@@ -160,7 +160,7 @@ def build(plan: Plan) -> ReportInputs:
     comparison = ComparisonSettings(primary=plan.primary)
     table["metrics"] = evaluate(table["predictions"], table["fits"], EvaluationSettings(bootstrap_resamples=200))
     table["comparison"] = compare_models(table["predictions"], table["splits"], comparison)
-    quick = EvaluationSettings(bootstrap_resamples=200, subgroup_least=4)
+    quick = EvaluationSettings(bootstrap_resamples=200, subgroup_least=4, decision_thresholds=(0.1, 0.3, 0.5))
     table["conformal"], table["conformal_sets"] = conformal_tables(table["predictions"], quick)
     table["decision_curves"] = decision_curves(table["predictions"], quick)
     table["subgroups"] = subgroup_table(table["predictions"], cohort, ["age_years", "sex"], quick)
@@ -259,7 +259,7 @@ def timed(inputs: ReportInputs, horizon: float = 24.0) -> ReportInputs:
     fits, splits = inputs.tables["fits"], inputs.tables["splits"]
     assert fits is not None and splits is not None
     settings, comparison = (
-        EvaluationSettings(bootstrap_resamples=200, subgroup_least=4), ComparisonSettings(primary=("ann", "cnn"))
+        EvaluationSettings(bootstrap_resamples=200, subgroup_least=4, decision_thresholds=(0.1, 0.3, 0.5)), ComparisonSettings(primary=("ann", "cnn"))
     )  # fmt: skip
     tables = {
         **inputs.tables, "cohort": cohort, "predictions": predictions,

@@ -46,7 +46,7 @@ def test_the_order_of_the_answers(page):
     places = [page.index(f'<section id="{name}"') for name in ORDER]
     assert places == sorted(places)
     nav = re.findall(r'<a href="#([a-z-]+)"', page[page.index("<nav") : page.index("</nav>")])
-    assert nav == list(ORDER)
+    assert nav == list(ORDER) and 'class="alarm"' not in page
 
 
 def test_what_was_asked_stands_with_its_rule(summary, page):
@@ -174,8 +174,16 @@ def test_times_to_an_event_have_curves_and_auc_over_time(of_time):
     assert "Kaplan" not in found["risk_groups"][0]["method"]  # a sixth of the patients had a competing event
     assert found["risk_groups"][0]["method"].startswith("Aalen-Johansen") and len(found["risk_groups"]) == 2
     assert found["lead"]["metric"] == "harrell_c" and found["metric"] == "harrell_c" and len(found["chance"]) == 5
+    event = dict(map(tuple, found["asked"]["facts"]))["The event"]
+    competing = int((of_time.tables["cohort"]["outcome"] == 2).sum())
+    assert event.startswith("lung metastasis, by 24 months") and f"{competing} cases had another one first" in event
     assert found["time_unit"] == "months" and found["time_auc"][0]["points"][0]["n_events"] >= 1
-    assert "How did patients of similar risk fare?" in page and "Concordance (Uno)" in page and "Treat from" in page
+    assert (
+        "What may be promised of one patient?" not in page
+        and "How did patients of similar risk fare?" in page
+        and "Concordance (Uno)" in page
+        and "Treat from" in page
+    )
     assert sum(g["n"] for g in found["models"][0]["calibration"]) == 60
     text = text_of(page)
     assert " nan" not in text.lower() and "None" not in text
@@ -190,6 +198,37 @@ def test_without_competing_events_the_curves_are_kaplan_meier(of_time):
     table = risk_groups(predictions, EvaluationSettings())
     found = summarise(replace(of_time, tables={**of_time.tables, "risk_groups": table}))["risk_groups"][0]
     assert found["method"].startswith("Kaplan-Meier") and found["kind"] == "event_free"
+
+
+def test_a_number_s_page_turns_errors_round_and_knows_no_events(inputs):
+    from radpipe.comparison.compare import compare_models
+    from radpipe.comparison.config import ComparisonSettings
+    from radpipe.evaluation.config import EvaluationSettings
+    from radpipe.evaluation.metrics import evaluate
+
+    rng = np.random.default_rng(0)
+    cohort, predictions = inputs.tables["cohort"], inputs.tables["predictions"]
+    value = dict(zip(cohort["case_id"], 30 + 10 * cohort["outcome"] + rng.normal(0, 5, len(cohort)), strict=True))
+    score = 30 + 10 * predictions["p_1"]
+    told = predictions.assign(y_true=0, score=score, value=predictions["case_id"].map(value), p_0=np.nan, p_1=np.nan)
+    told = t.make_table(t.PREDICTIONS, told)
+    changed = {
+        "cohort": t.make_table(t.COHORT, cohort.assign(outcome=0, value=cohort["case_id"].map(value))), "predictions": told,
+        "metrics": evaluate(told, inputs.tables["fits"], EvaluationSettings(bootstrap_resamples=200)),
+        "comparison": compare_models(told, inputs.tables["splits"], ComparisonSettings(primary=("ann", "cnn"))),
+        "subgroups": None, "conformal": None, "conformal_sets": None, "decision_curves": None,
+    }  # fmt: skip
+    settings = {**inputs.settings, "cohort": {**inputs.settings["cohort"], "outcome_kind": "number"}}
+    found = summarise(replace(inputs, tables={**inputs.tables, **changed}, settings=settings))
+    assert found["metric"] == "rmse" and found["lower_is_better"] and found["patients"] is None
+    raw = changed["comparison"].set_index(["model_a", "model_b"])["effect"]
+    for pair in found["images_add"]["pairs"]:  # turned: more is better
+        a, b = sorted((pair["model"], pair["reference"]))
+        assert pair["effect"] == pytest.approx(-raw[a, b] if a == pair["model"] else raw[a, b])
+    said = " ".join(found["verdict"]["sentences"])
+    assert "events" not in said and "below zero ANN is better" in said
+    assert found["margin"] == pytest.approx(0.05 * told.drop_duplicates("case_id")["value"].std())
+    assert dict(map(tuple, found["asked"]["facts"]))["Measured by"] == "root mean squared error, lower is better"
 
 
 # lower is better
@@ -257,3 +296,15 @@ def test_an_equivalence_of_a_changed_question_does_not_call_its_margin_planned()
     design = {"repeats": 10, "folds": 5, "n": 34, "events": 13, "level": 0.95}
     assert "before the outcomes" not in words.verdict(row, design)["sentences"][0]
     assert "before the outcomes" in words.verdict(row, {**design, "planned": True})["sentences"][0]
+
+
+def test_a_horizon_that_nobody_reaches_leaves_out_what_it_cannot_tell(of_time):
+    from radpipe.evaluation.config import EvaluationSettings
+    from radpipe.evaluation.curves import decision_curves
+
+    far = {**of_time.settings, "cohort": {**of_time.settings["cohort"], "horizon": 1e4}}
+    table = decision_curves(of_time.tables["predictions"], EvaluationSettings(), horizon=1e4)
+    assert table["net_benefit"].isna().any()
+    table["net_benefit"] = np.nan
+    found = summarise(replace(of_time, settings=far, tables={**of_time.tables, "decision_curves": table}))
+    assert found["decision"] is None and found["models"][0]["calibration"] == []

@@ -31,9 +31,25 @@ def chromium() -> str:
     return found
 
 
-def test_report_at_desktop_and_phone_width(inputs, chromium, tmp_path):
-    page = tmp_path / "report.html"
-    page.write_text(render(summarise(inputs)), encoding="utf-8")
+@pytest.fixture(scope="module")
+def page(inputs, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render(summarise(inputs)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_patient_shows_by_pointer_and_by_keyboard(inputs, page, chromium, width):
+    order = [case["case_id"] for case in summarise(inputs)["patients"]["cases"]]
+    found = browser.patients_at(page, width, chromium)
+    assert found["rest"]["cards"] == []
+    assert found["pointed"]["cards"] == [order[2]] and found["pointed"]["inside"]
+    assert found["keyed"]["cards"] == [order[2]] and order[2] in found["keyed"]["focused"] and found["keyed"]["inside"]
+    assert found["keyed"]["outline"] == "solid"
+    assert found["printed"]["cards"] == []
+
+
+def test_report_at_desktop_and_phone_width(page, chromium):
     looks = browser.look_at(page, (1280, 390), browser=chromium)
     assert [look.width for look in looks] == [1280, 390]
     for look in looks:

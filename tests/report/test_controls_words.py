@@ -103,4 +103,3 @@ def test_the_page_shows_all_four_beside_the_result_and_an_alarm_on_top(inputs):
         own.index(f">{name}</th>") for name in NAMES.values()
     )
     assert own.count("Interval: Monte-Carlo.") == 5 and "Not run:" not in own
-    assert 'class="alarm"' not in render(summarise(replace(bare, tables={**bare.tables, "controls": None})))
