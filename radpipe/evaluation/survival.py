@@ -103,7 +103,8 @@ def kaplan_meier(time: FloatArray, event: IntArray, confidence: float = 0.95) ->
 def _log_log(value: FloatArray, error: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
     """value ** exp(-+ z error): stays within 0 and 1."""
     z = float(norm.ppf((1 + confidence) / 2))
-    return value ** np.exp(z * error), value ** np.exp(-z * error)
+    with np.errstate(over="ignore"):  # an endless error near 0 and 1 gives the bounds themselves
+        return value ** np.exp(z * error), value ** np.exp(-z * error)
 
 
 def aalen_johansen(time: FloatArray, event: IntArray, cause: int = 1, confidence: float = 0.95) -> Curve:

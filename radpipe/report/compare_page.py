@@ -11,8 +11,11 @@ import pandas as pd
 from radpipe.evaluation.calibration import grouped_calibration
 from radpipe.evaluation.predictions import ModelScores, class_columns, outcome_kind, scores_of
 from radpipe.report import html, performance, words
+from radpipe.report.metric_words import METRIC_NAMES
 from radpipe.report.words import finite, label
 
+MOST_CURVES = 6
+"""Decision curves that can be told apart in one picture; the primary pair comes first."""
 GROUPS = 4
 """Groups of equal size in the calibration plots."""
 RANKING = {"classes": "auc", "time_to_event": "harrell_c", "number": "spearman"}
@@ -22,14 +25,6 @@ JUDGED = {
     "time_to_event": ("uno_c", "auc_at_horizon", "brier_at_horizon", "observed_minus_expected_at_horizon"),
     "number": ("rmse", "mae", "r2"),
 }
-NAMES = {
-    "auc": "AUC", "macro_auc": "AUC, mean of classes", "harrell_c": "Harrell’s C", "spearman": "Rank correlation",
-    "average_precision": "Average precision", "brier": "Brier score", "calibration_slope": "Calibration slope",
-    "calibration_intercept": "Calibration intercept", "ece": "Calibration error (ECE)", "log_loss": "Log loss",
-    "brier_classes": "Brier score, all classes", "accuracy": "Accuracy", "uno_c": "Uno’s C", "auc_at_horizon": "AUC at the horizon",
-    "brier_at_horizon": "Brier score at the horizon", "observed_minus_expected_at_horizon": "Observed minus expected risk", "rmse": "RMSE",
-    "mae": "Mean absolute error", "r2": "R²", "sensitivity": "Sensitivity", "specificity": "Specificity",
-}  # fmt: skip
 
 
 def render(
@@ -43,7 +38,12 @@ def render(
     :func:`radpipe.stages.compare_external.external_facts`, or None) and then development, the table METRICS of the cross-validation.
     The same input gives the same bytes.
     """
-    from radpipe.report import compare_figures, figures  # matplotlib: a second to import, wanted here only
+    from radpipe.report import (  # matplotlib: a second to import
+        comparison_figures,
+        performance_figures,
+        plotting,
+        usefulness_figures,
+    )
 
     design, external = said["design"], said["external"]
     rows = [_values(row) for row in comparison.to_dict("records")]
@@ -65,22 +65,23 @@ def render(
     ]
     order = [primary["model_a"], primary["model_b"]] if primary else []
     models.sort(key=lambda model: (order.index(model["model"]) if model["model"] in order else 2, model["model"]))
-    look = figures.styles(models)
+    look = plotting.styles(models)
     compared = str(rows[0]["metric"])
-    metric = words.METRIC_NAMES.get(compared, NAMES.get(compared, compared))
+    metric = METRIC_NAMES.get(compared, compared)
     level = words.percent(design["level"])
     foremost = {m["model"] for m in models if m["primary"]} or {m["model"] for m in models}
     first = [row for row in rows if {row["model_a"], row["model_b"]} & foremost]
     later = [row for row in rows if row not in first]
     main = [row for row in first if row["test"] == said["carries"]]
     names = ("these patients", "cross-validation") if external else ("", "")
+    drawable = [{**m["curve"], "model": m["model"], "label": m["label"]} for m in models if m["curve"]][:MOST_CURVES]
     drawn = {
-        "forest": figures.forest(main, {m["model"]: m["label"] for m in models}, metric, rows[0]["margin"], level),
-        "each": compare_figures.each_model(models, NAMES[ranking], level, names) if ranking != "spearman" else None,
-        "roc": figures.roc(models) if any(m["roc"] for m in models) else None,
-        "calibration": [figures.calibration(m, look[m["model"]], "95 %") for m in models[:2] if m["calibration"]],
-        "scores": [figures.scores(m, look[m["model"]], ["no event", "event"]) for m in models[:2] if m["scores"]],
-        "benefit": compare_figures.net_benefit(models, look) if any(m["curve"] for m in models) else None,
+        "forest": comparison_figures.forest(main, {m["model"]: m["label"] for m in models}, metric, rows[0]["margin"], level),
+        "each": comparison_figures.each_model(models, METRIC_NAMES[ranking], level, names) if ranking != "spearman" else None,
+        "roc": performance_figures.roc(models) if any(m["roc"] for m in models) else None,
+        "calibration": [performance_figures.calibration(m, look[m["model"]], "95 %") for m in models[:2] if m["calibration"]],
+        "scores": [performance_figures.scores(m, look[m["model"]], ["no event", "event"]) for m in models[:2] if m["scores"]],
+        "benefit": usefulness_figures.decision({"curves": drawable}, look) if drawable else None,
     }
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True
@@ -88,8 +89,9 @@ def render(
     environment.filters.update(number=words.number, p=words.p_value, plural=words.plural, label=label, sentence=words.sentence)
     environment.globals.update(interval=words.interval, verdict_words=html.verdict_words, style=html.page_style(), span=_span)
     template = files("radpipe.report").joinpath("templates/compare.html.jinja").read_text(encoding="utf-8")
+    named = {name: METRIC_NAMES[name][0].upper() + METRIC_NAMES[name][1:] for name in shown}
     return environment.from_string(template).render(
-        c=said, parts=(first, later), rows=rows, primary=primary, models=models, figures=drawn, metric=metric, level=level, shown=shown, names=NAMES,
+        c=said, parts=(first, later), rows=rows, primary=primary, models=models, figures=drawn, metric=metric, level=level, shown=shown, names=named,
         ranking=ranking, methods=_methods(models, shown), verdict=words.verdict_kind(primary),
         margin=rows[0]["margin"], with_events=two or kind == "time_to_event",
     )  # fmt: skip
@@ -107,22 +109,9 @@ def _span(ends: tuple[int, int] | None) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _whole(metrics: pd.DataFrame | None, name: str, role: str = "test") -> dict[str, dict[str, Any]]:
-    """metric -> value, interval and method of one model over all folds."""
-    if metrics is None:
-        return {}
-    rows = metrics[(metrics["model"] == name) & (metrics["repeat"] == -1) & (metrics["fold"] == -1) & (metrics["role"] == role)]
-    return {
-        str(row["metric"]): {
-            **{key: finite(row[key]) for key in ("value", "ci_low", "ci_high")}, "method": str(row["method"]), "n": int(row["n"]),
-        }
-        for row in rows.to_dict("records")
-    }  # fmt: skip
-
-
 def _methods(models: list[dict[str, Any]], shown: tuple[str, ...]) -> list[tuple[str, str]]:
     """Every metric of the table and how value and interval were made, as the first model has it."""
-    return [(NAMES[name], models[0]["metrics"][name]["method"]) for name in shown if name in models[0]["metrics"]]
+    return [(METRIC_NAMES[name], models[0]["metrics"][name]["method"]) for name in shown if name in models[0]["metrics"]]
 
 
 def _model(
@@ -130,9 +119,10 @@ def _model(
     development: pd.DataFrame | None, curves: pd.DataFrame,
 ) -> dict[str, Any]:  # fmt: skip
     cases, y, p = performance.mean_scores(scores)
-    own, before = _whole(metrics, scores.name), _whole(development, scores.name)
+    own = performance.whole(metrics, scores.name)
+    before = {} if development is None else performance.whole(development, scores.name)
     # What the fits learnt from: of an external cohort the cross-validation says how much better they did there.
-    trained = _whole(metrics if development is None else development, scores.name, "train").get(ranking)
+    trained = (own if development is None else before).get(f"{ranking}_train")
     tested = (own if development is None else before).get(ranking)
     curve = curves[curves["model"] == scores.name].sort_values("threshold")
     return {
@@ -160,7 +150,7 @@ def _model(
         else None,
         "scores": performance.scores_by_case(scores) if two else None,
         "curve": {
-            name: [finite(value) for value in curve[name]] for name in ("threshold", "net_benefit", "treat_all")
+            name: [finite(value) for value in curve[name]] for name in ("threshold", "net_benefit", "treat_all", "ci_low", "ci_high")
         }
         if len(curve)
         else None,

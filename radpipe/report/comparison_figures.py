@@ -1,4 +1,4 @@
-"""Pictures of differences between models."""
+"""Pictures of models side by side, and of differences between them."""
 
 from __future__ import annotations
 
@@ -64,6 +64,42 @@ def forest(rows: list[dict[str, Any]], labels: dict[str, str], metric: str, marg
     listed = "; ".join(f"{labels[r['model_a']]} minus {labels[r['model_b']]} {size(r['effect'], name, sign=True)}" for r in rows)
     alt = f"Differences in {metric}{', of which lower is better' if turned else ''}: {listed}. Margin {size(margin, name)}."
     return svg("forest", alt, 440, 88 + 24 * len(rows), draw)
+
+
+def each_model(models: list[dict[str, Any]], metric: str, level: str, names: tuple[str, str]) -> Markup:
+    """The leading metric of every model with its interval; where patients are external, above it that of the cross-validation.
+
+    names : what the filled and the open marker stand for; the second is empty without an external cohort.
+    """
+    both = bool(names[1])
+
+    def draw(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        ax.axvline(0.5, color=MUTED, linewidth=0.9, linestyle=":")
+        for at, model in enumerate(models):
+            strong = model["primary"]
+            for place, (key, face) in enumerate((("shown", INK if strong else "#6d7788"), ("developed", "white"))):
+                found = model[key]
+                if not found or found["value"] is None:
+                    continue
+                y = at + (0.16 if place == 0 else -0.18) * both
+                color = INK if strong else "#6d7788"
+                if found["ci_low"] is not None:
+                    ax.hlines(y, found["ci_low"], found["ci_high"], color=color, linewidth=2.0 if place == 0 else 1.0)
+                ax.plot(found["value"], y, "D" if place == 0 else "o", color=color, markerfacecolor=face, markersize=5.5,
+                        label=names[place] if at == 0 else None)  # fmt: skip
+        ax.set_ylim(len(models) - 0.4, -0.6)
+        ax.set_yticks(range(len(models)), [model["label"] for model in models], fontsize=7.8)
+        for tick, model in zip(ax.get_yticklabels(), models, strict=True):
+            tick.set(color=INK if model["primary"] else MUTED, fontweight="bold" if model["primary"] else "normal")
+        ax.set_xlim(0, 1)
+        ax.set_xlabel(f"{metric}, {level} interval; dotted: chance")
+        light_grid(ax)
+        if both:
+            ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, handletextpad=0.3, borderaxespad=0.2)
+
+    listed = "; ".join(f"{m['label']} {number(m['shown']['value'])}" for m in models if m["shown"])
+    return svg("each", f"{metric} of each model: {listed}.", 440, 84 + (24 + 10 * both) * len(models), draw)
 
 
 def controls(rows: list[dict[str, Any]], metric: str, null: float) -> Markup:

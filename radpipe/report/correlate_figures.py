@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from radpipe.report.figures import INK, LINE, MUTED, _light_grid, _svg, png
+from radpipe.report.plotting import INK, LINE, MUTED, light_grid, png, svg
 from radpipe.report.words import number
 
 MOST_IN_HEAT_MAP = 400
@@ -109,10 +109,10 @@ def volcano(name: str, rows: pd.DataFrame) -> Markup:
             )  # fmt: skip
         ax.set_xlabel(MEASURES[measure] + (" (log2)" if measure in RATIOS else ""))
         ax.set_ylabel("−log10 p")
-        _light_grid(ax, "both")
+        light_grid(ax, "both")
 
     alt = f"{len(rows)} features; {int(held.sum())} hold at a false discovery rate of 5 %."
-    return _svg(name, alt, 420, 300, draw)
+    return svg(name, alt, 420, 300, draw)
 
 
 def forest(name: str, rows: pd.DataFrame) -> Markup:
@@ -133,11 +133,11 @@ def forest(name: str, rows: pd.DataFrame) -> Markup:
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_yticks(range(len(rows)), [_named(str(feature)) for feature in rows["feature"]], fontsize=6.8)
         ax.set_xlabel(MEASURES[measure] + (" (log2)" if measure in RATIOS else ""))
-        _light_grid(ax)
+        light_grid(ax)
 
     first = rows.iloc[0]
     alt = f"The strongest: {first['feature']}, {MEASURES[measure]} {number(float(first['effect']))}."
-    return _svg(name, alt, 440, 60 + 17 * len(rows), draw)
+    return svg(name, alt, 440, 60 + 17 * len(rows), draw)
 
 
 def thirds(name: str, rows: pd.DataFrame) -> Markup:
@@ -172,7 +172,7 @@ def thirds(name: str, rows: pd.DataFrame) -> Markup:
         ax.set_xticks(ticks)
         ax.set_ylabel("free of the event")
         ax.legend(loc="upper right", fontsize=7)
-        _light_grid(ax, "y")
+        light_grid(ax, "y")
 
     p = rows["p_value"].iloc[0]
-    return _svg(name, f"{feature} by thirds; log-rank p {number(float(p), 3)}.", 420, 300, draw, None)
+    return svg(name, f"{feature} by thirds; log-rank p {number(float(p), 3)}.", 420, 300, draw, None)

@@ -68,7 +68,7 @@ def render(
 def _items(
     findings: list[dict[str, Any]], pictures: dict[int, tuple[OverlaySlice, str]], safe: dict[str, str]
 ) -> list[dict[str, Any]]:
-    from radpipe.report import figures  # matplotlib: a second to import, wanted where there are pictures
+    from radpipe.report import outline_figures as figures  # matplotlib: a second to import, wanted where there are pictures
 
     items = []
     anchored: set[tuple[str, str]] = set()

@@ -7,10 +7,7 @@ from typing import Any
 from radpipe.report.comparison_figures import controls, forest, gap
 from radpipe.report.outline_figures import agreement, dice, hd95, overlay
 from radpipe.report.performance_figures import calibration, roc, scores
-from radpipe.report.plan_figures import chances, demands
-from radpipe.report.plotting import GIVEN, INK, LINE, MUTED, png, styles
-from radpipe.report.plotting import light_grid as _light_grid
-from radpipe.report.plotting import svg as _svg
+from radpipe.report.plotting import styles
 from radpipe.report.selection_figures import selected
 from radpipe.report.usefulness_figures import decision, risk_groups, time_auc
 
@@ -61,9 +58,3 @@ def draw_all(summary: dict[str, Any]) -> dict[str, Any]:
         "controls": controls(controlled, controlled[0]["metric_name"], controlled[0]["null"]) if controlled else None,
         "gap": gap(summary["gaps"], lead["name"], lead["chance"]) if summary["gaps"] else None,
     }
-
-
-__all__ = [
-    "GIVEN", "INK", "LINE", "MUTED", "_light_grid", "_svg", "calibration", "chances", "demands", "draw_all", "forest", "overlay", "png",
-    "roc", "scores", "styles",
-]  # fmt: skip

@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from radpipe.report.figures import GIVEN, INK, png
+from radpipe.report.plotting import GIVEN, INK, png
 from radpipe.report.words import number
 
 SIDE, FOOT, GAP = 180, 46, 6  # CSS pixels: width of a column, height of its scale, space between planes

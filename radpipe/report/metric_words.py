@@ -8,7 +8,9 @@ METRIC_NAMES = {
     "auc": "AUC", "average_precision": "average precision", "brier": "Brier score", "macro_auc": "AUC over the classes",
     "log_loss": "log loss", "accuracy": "accuracy", "harrell_c": "concordance", "uno_c": "concordance (Uno)",
     "auc_at_horizon": "AUC at the horizon", "brier_at_horizon": "Brier score at the horizon", "rmse": "root mean squared error",
-    "mae": "mean absolute error", "r2": "explained variance", "spearman": "rank correlation",
+    "mae": "mean absolute error", "r2": "explained variance", "spearman": "rank correlation", "brier_classes": "Brier score, all classes",
+    "calibration_slope": "calibration slope", "calibration_intercept": "calibration intercept", "ece": "calibration error (ECE)",
+    "sensitivity": "sensitivity", "specificity": "specificity", "observed_minus_expected_at_horizon": "observed minus expected risk",
 }  # fmt: skip
 MEANINGS = {
     "auc": "the chance that a patient with the event gets a higher predicted risk than one without; 0.5 is a coin toss, 1 is perfect",

@@ -53,7 +53,7 @@ def model_summaries(inputs: ReportInputs) -> list[dict[str, Any]]:
                 "reference": name in untested,
                 "networks": _range(own, "networks") if "networks" in own else "n/a",
                 "primary": name in primary,
-                "metrics": _whole(inputs.table("metrics"), name),
+                "metrics": whole(inputs.table("metrics"), name),
                 "n_inputs": _range(own, "n_inputs"),
                 "n_parameters": _range(own, "n_parameters"),
                 "threshold": finite(own["threshold"].median()) if len(own) else None,
@@ -88,7 +88,7 @@ def _eaten(models: dict[str, Any], name: str) -> list[str]:
     return inputs_named(settings)
 
 
-def _whole(metrics: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:
+def whole(metrics: pd.DataFrame, model: str) -> dict[str, dict[str, Any]]:
     """metric -> value, interval and method over all repeats; the training AUC stands under auc_train."""
     if metrics.empty:
         return {}

@@ -12,7 +12,7 @@ from radpipe.report import html, words
 
 def render(plan: dict[str, Any], said: list[str]) -> str:
     """plan : the fields of :class:`radpipe.stages.plan.Plan`. said : what can be resolved, in sentences."""
-    from radpipe.report import figures  # matplotlib: a second to import, wanted here only
+    from radpipe.report import plan_figures as figures  # matplotlib: a second to import, wanted here only
 
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True

@@ -183,7 +183,7 @@ def _design(both: Together, settings: ComparisonSettings) -> dict[str, Any]:
         "repeats": 0 if splits is None else int(splits["repeat"].nunique()),
         "folds": 0 if splits is None else int(splits["fold"].nunique()),
         "n": len(tested),
-        "events": int(np.sum(tested["y_true"] == 1)),
+        "events": None if "value" in tested.columns else int(np.sum(tested["y_true"] == 1)),
         "level": 1 - settings.alpha,
     }
 
