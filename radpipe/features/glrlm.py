@@ -36,9 +36,9 @@ def compute(levels: Levels, angles: IntArray, norm: str | None, share: Share = A
     """
     longest = max(levels.box)
     steps = levels.steps(angles)
-    # Every thread takes some of the directions: they need room of the region's size once, not once a direction.
+    # Some directions at a time: they need room of the region's size once, not once a direction.
     some = [
-        partial(all_directions, levels.flat, levels.where, part, levels.n_levels, longest) for part in cut(steps, share.threads)
+        partial(all_directions, levels.flat, levels.where, part, levels.n_levels, longest) for part in cut(steps, share.pieces)
     ]
     rows, touching = (np.concatenate(parts) for parts in zip(*share.all(some), strict=True))
     use = touching != 0

@@ -44,17 +44,13 @@ def measured_images(scene: Scene, parameters: Parameters, share: Share) -> Itera
             yield _measured(prefix, values, scene, parameters, settings, share)
         return
     waiting: deque[Callable[[], Measured]] = deque()
-    all_made = False
-
-    def measured(prefix: str, values: list[Volume], settings: TextureSettings) -> Measured:
-        # The last ones share out their families, too, or one thread would wait for the other's last image.
-        return _measured(prefix, values, scene, parameters, settings, share if all_made else ALONE)
-
-    for response in _responses(scene, parameters):
-        waiting.append(share(partial(measured, *response)))
+    left = sum(len(image_type(kind).prefixes(settings)) for kind, settings in parameters.images.items())
+    for prefix, values, settings in _responses(scene, parameters):
+        left -= 1  # the last ones share out their families, too, or one thread would wait for the other's last image
+        within = share if left < share.threads else ALONE
+        waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, within)))
         if len(waiting) > share.threads:
             yield waiting.popleft()()
-    all_made = True
     while waiting:
         yield waiting.popleft()()
 

@@ -69,8 +69,8 @@ def _first_order(region: Region, counts: IntArray, setting: TextureSettings, own
 def _textures(
     levels: Levels, wanted: dict[str, tuple[str, ...]], setting: TextureSettings, share: Share
 ) -> list[Callable[[], Values]]:
-    """What is to be computed, in parts that need nothing of each other: first those that share out parts of their own, which so
-    come last, the smallest at the very end; then the longest."""
+    """What is to be computed, in parts that need nothing of each other: the longest first; last those that share out parts of their
+    own, the smallest at the very end."""
     flat_axis = setting.force2Ddimension if setting.force2D else None
 
     def cooccurrence() -> Values:
@@ -91,9 +91,9 @@ def _textures(
         return {"gldm": gldm.compute(table), "ngtdm": ngtdm.compute(count, difference)}
 
     parts = {
-        runs: ("glrlm",),
-        cooccurrence: ("glcm",),
         zones: ("glszm",),
         around: ("gldm", "ngtdm"),
+        runs: ("glrlm",),
+        cooccurrence: ("glcm",),
     }
     return [part for part, families in parts.items() if any(family in wanted for family in families)]

@@ -31,10 +31,7 @@ class Share:
         if self._pool is None:
             done = work()
             return lambda: done
-        result: Future[Result] = Future()
-        self._queue.append((work, result))
-        self._pool.submit(self._do_one)
-        return partial(self._wait, result)
+        return partial(self._wait, self._put(work)[1])
 
     @property
     def pieces(self) -> int:
@@ -42,12 +39,30 @@ class Share:
         return 2 * self.threads if self.threads > 1 else 1
 
     def all(self, works: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Their results, in order."""
-        return [result() for result in [self(work) for work in works]]
+        """The results, in order, of works that share out none of their own. Who asks does those himself that nobody has begun, and
+        begins nothing else meanwhile: it may be long, and who waits for what comes after these would have nothing to do."""
+        if self._pool is None or len(works) == 1:
+            return [work() for work in works]
+        pieces = [self._put(work) for work in works]
+        for piece in pieces:
+            try:
+                self._queue.remove(piece)
+            except ValueError:  # somebody is at it
+                continue
+            _do(*piece)
+        return [result.result() for _, result in pieces]
 
     def drop(self) -> None:
         """Nobody begins what is not begun."""
-        self._queue.clear()
+        while self._queue:
+            self._queue.pop()[1].cancel()  # who waits for it learns that it will not be done
+
+    def _put(self, work: Callable[[], Result]) -> tuple[Callable[[], Result], Future[Result]]:
+        assert self._pool is not None
+        piece = work, Future[Result]()
+        self._queue.append(piece)
+        self._pool.submit(self._do_one)
+        return piece
 
     def _wait(self, result: Future[Result]) -> Result:
         while not result.done() and self._do_one():
@@ -60,13 +75,17 @@ class Share:
             work, result = self._queue.popleft()
         except IndexError:
             return False
-        try:
-            result.set_result(work())
-        except BaseException as error:
-            result.set_exception(error)
-            if not isinstance(error, Exception):  # the user's Ctrl-C belongs to no piece of work
-                raise
+        _do(work, result)
         return True
+
+
+def _do(work: Callable[[], Result], result: Future[Result]) -> None:
+    try:
+        result.set_result(work())
+    except BaseException as error:
+        result.set_exception(error)
+        if not isinstance(error, Exception):  # the user's Ctrl-C belongs to no piece of work
+            raise
 
 
 def cut(array: NDArray[Any], pieces: int) -> list[NDArray[Any]]:
