@@ -51,6 +51,8 @@ def compare(
         raise ConfigError("--workers goes with --external: nothing else is fitted.", hint="Leave it out.")
     else:
         found = compare_sources(sources, primary=pair, **asked)
+    if found.images is not None:
+        click.echo(f"Do images add anything? {found.images['headline']}\n")
     click.echo(found.headline)
     for sentence in found.sentences:
         click.echo(f"  {sentence}")

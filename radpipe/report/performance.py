@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,11 @@ def inputs_named(settings: dict[str, Any]) -> list[str]:
     return [named] if isinstance(named, str) else [str(name) for name in named]
 
 
-def _eaten(models: dict[str, Any], name: str) -> list[str]:
+def eaten(models: dict[str, Any], name: str) -> list[str]:
     """The tables behind a model: its own, or those of the models it is the mean of."""
     settings = models.get(name, {})
     if settings.get("kind") == "average":
-        return [table for other in settings.get("of", ()) for table in _eaten(models, str(other))]
+        return [table for other in settings.get("of", ()) for table in eaten(models, str(other))]
     return inputs_named(settings)
 
 
@@ -217,19 +218,25 @@ def swapped(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def image_pairs(inputs: ReportInputs, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """Comparisons of image-based models with clinical and volume models, signed so that more is better for the image-based
-    one; and the two lists of models."""
-    settings = inputs.settings.get("models", {})
-    order = models_in_order(inputs)
-    eaten = {name: _eaten(settings, name) for name in order}
-    images = [name for name in order if any(table in IMAGE_INPUTS for table in eaten[name])]
-    references = [name for name in order if eaten[name] and all(table in REFERENCE_INPUTS for table in eaten[name])]
+    """:func:`pairs_with_references` of a run."""
     # References that nobody named are in no test, so nothing can be said of them here.
     untested = references_beside(inputs)
-    images, references = [[name for name in names if name not in untested] for names in (images, references)]
+    settings = inputs.settings.get("models", {})
+    return pairs_with_references(
+        {name: eaten(settings, name) for name in models_in_order(inputs) if name not in untested}, rows, "corrected_t"
+    )
+
+
+def pairs_with_references(
+    inputs: Mapping[str, Sequence[str]], rows: list[dict[str, Any]], test: str
+) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """Comparisons of image-based models with clinical and volume models, signed so that more is better for the image-based
+    one; and the two lists of models. inputs : model -> what it eats. test : the one whose rows count."""
+    images = [name for name, tables in inputs.items() if any(table in IMAGE_INPUTS for table in tables)]
+    references = [name for name, tables in inputs.items() if tables and all(table in REFERENCE_INPUTS for table in tables)]
     pairs = []
     for row in rows:
-        if row["test"] != "corrected_t":
+        if row["test"] != test:
             continue
         if row["model_a"] in references and row["model_b"] in images:
             row = swapped(row)

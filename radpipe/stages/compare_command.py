@@ -22,7 +22,7 @@ from radpipe.evaluation.predictions import class_columns, outcome_kind
 from radpipe.io.files import write_bytes
 from radpipe.io.rows import write_rows
 from radpipe.io.tables import write_table
-from radpipe.report import words
+from radpipe.report import performance, words
 from radpipe.report.compare_page import render
 from radpipe.stages._progress import Progress
 from radpipe.stages.compare_external import external_facts, judge_runs
@@ -33,7 +33,8 @@ from radpipe.stages.predict import FAILURE_COLUMNS
 
 @dataclass(frozen=True)
 class Compared:
-    """What ``radpipe compare`` found. planned : the run was asked just this before its outcomes were read.
+    """What ``radpipe compare`` found. planned : the run was asked just this before its outcomes were read. images : whether they add
+    anything, in words; None where the models cannot tell.
 
     developed : where patients are external, the same runs as they were cross-validated; else the sources themselves. external :
     of :func:`radpipe.stages.compare_external.external_facts`; None without an external cohort. metrics, curves : of the
@@ -49,6 +50,7 @@ class Compared:
     sentences: tuple[str, ...]
     design: dict[str, Any]
     developed: tuple[Source, ...]
+    images: dict[str, Any] | None = None
     external: dict[str, Any] | None = None
     measured: tuple[pd.DataFrame, pd.DataFrame] | None = None
 
@@ -127,8 +129,21 @@ def _compared(sources: Sequence[Source], primary: tuple[str, ...] | None, change
     design = _design(both, settings)
     said = words.verdict(_primary(rows), {**design, "planned": own})
     return Compared(
-        tuple(sources), both, settings, own, rows, said["headline"], tuple(said["sentences"]), design, tuple(sources)
+        tuple(sources), both, settings, own, rows, said["headline"], tuple(said["sentences"]), design, tuple(sources),
+        _images(sources, both, rows, settings),
     )  # fmt: skip
+
+
+def _images(sources: Sequence[Source], both: Together, rows: pd.DataFrame, settings: ComparisonSettings) -> dict[str, Any] | None:
+    """Whether images add anything to clinical columns or volume, in words; None where no such models are among these."""
+    eaten = {
+        new: performance.eaten(sources[place].settings.get("models", {}), name) for new, (place, name) in both.sources.items()
+    }
+    told = [{str(k): words.finite(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows.to_dict("records")]
+    pairs, images, references = performance.pairs_with_references(eaten, told, carries_verdict(rows))
+    if not images or not references:
+        return None
+    return words.images_add(pairs, images, references, 1 - settings.alpha, str(rows["metric"].iloc[0]))
 
 
 def ask(
@@ -214,6 +229,7 @@ def _said(found: Compared) -> dict[str, Any]:
     before = metrics_and_curves(found.developed, found.together)[0] if found.external is not None else None
     spent = [costs(source) for source in found.developed]
     return {
+        "images": found.images,
         "headline": found.headline,
         "sentences": list(found.sentences),
         "design": found.design,

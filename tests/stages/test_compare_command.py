@@ -106,6 +106,23 @@ def test_swapping_the_sides_flips_every_sign_and_nothing_else(tmp_path: Path, si
     assert back["verdict"] == mirrored.get(there["verdict"], there["verdict"])
 
 
+def test_whether_images_add_anything_is_answered_first(tmp_path: Path, sides) -> None:
+    """a, on images, is far better than b, on the volume; where nobody says what a model eats, the question is not put."""
+    run = write_run(tmp_path / "run", pd.concat(sides))
+    assert compare_sources([str(run)]).images is None
+    with (run / "config.yaml").open("a") as file:
+        file.write("models:\n  a: {kind: ann, inputs: selected}\n  b: {kind: logistic, inputs: volume}\n")
+    found = compare_sources([str(run)], margin=0.01)
+    row = found.rows.iloc[0]
+    expected = "yes" if row["verdict"] == "a_better" else "not_shown"
+    assert found.images is not None and found.images["kind"] == expected
+    page = write_comparison(found, tmp_path / "out").read_text()
+    assert page.index("Do images add anything") < page.index(found.headline)
+    # a second run's models go by other names, and are known all the same
+    twice = compare_sources([str(run), f"{write_run(tmp_path / 'other', sides[1])}:b"])
+    assert "Volume" not in twice.together.models and twice.images is not None
+
+
 def test_a_model_is_never_better_than_itself(tmp_path: Path, sides) -> None:
     run = write_run(tmp_path / "run", sides[0])
     found = compare_sources([f"{run}:a", f"{run}:a"])
