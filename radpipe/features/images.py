@@ -68,7 +68,7 @@ def _measured(
     prefix: str, held: list[Volume], scene: Scene, parameters: Parameters, settings: TextureSettings, share: Share
 ) -> Measured:
     wanted = parameters.features
-    own = held[0] is not scene.values
+    own = not scene.keeps(held[0])
     if held[0].dtype.kind == "f" and not np.isfinite(held[0]).all():
         nothing = {f"{family}_{name}": float("nan") for family, names in wanted.items() if family not in SHAPES for name in names}
         return prefix, nothing, dict.fromkeys(nothing, "response-undefined")

@@ -61,7 +61,7 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     corners = icosphere(settings.lbp3DIcosphereSubdivision, settings.lbp3DIcosphereRadius)
     degrees, harmonics = _harmonics(corners, settings.lbp3DIcosphereRadius, settings.lbp3DLevels)
     sampler = Sampler(scene, corners)
-    voxels = scene.values.size
+    voxels = int(np.count_nonzero(scene.mask))
     constant = constant_norms(harmonics)
     numbers = np.empty(
         voxels, np.min_scalar_type(len(constant))
@@ -71,7 +71,7 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     for start, places in _places(scene):
         n = len(places)
         chunk = slice(start, start + n)
-        values = scene.values[chunk]
+        values = scene.voxels[tuple(places.T)]  # here, and not of the whole region, beside the coefficients and what is found
         if n < _FEWEST_VOXELS:
             places, values = np.resize(places, (_FEWEST_VOXELS, 3)), np.resize(values, _FEWEST_VOXELS)
         around = sampler.around(places, values)
@@ -89,8 +89,11 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
             norm[holes] = np.nan
     del sampler
     names = prefixes(settings)
-    rest = [constant[numbers], *norms, kurtosis]
-    del numbers, norms, kurtosis
+    lowest = room([voxels])
+    for start in range(0, voxels, _CHUNK_LINES):  # numpy makes 64 bits of every number that it looks up
+        lowest[start : start + _CHUNK_LINES] = constant[numbers[start : start + _CHUNK_LINES]]
+    rest = [lowest, *norms, kurtosis]
+    del lowest, numbers, norms, kurtosis
     for name in names:
         yield name, rest.pop(0)
 

@@ -48,6 +48,10 @@ class Scene:
         """(n,) intensities of the region in memory order."""
         return np.asarray(self.voxels[self.box][self.mask])
 
+    def keeps(self, values: Volume) -> bool:
+        """Whether these are its own ``values``, which others will read."""
+        return values is vars(self).get("values")
+
     @cached_property
     def largest(self) -> float:
         """The largest |intensity| of the whole image; NaN where the image has a NaN or an infinity anywhere."""

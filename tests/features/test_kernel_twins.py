@@ -24,7 +24,7 @@ import radpipe.features._kernels as package
 from radpipe.features._kernels import cooccurrence, runs
 from radpipe.features._kernels.cooccurrence import NAMES, cooccurrence_features
 from radpipe.features._kernels.diameter import _extend, _longest, hull_of_rows, plane_diameters, row_ends
-from radpipe.features._kernels.eigenvalue import _bisect, _by_lanczos, _by_reflections, _dot, _largest, _remove
+from radpipe.features._kernels.eigenvalue import _bisect, _by_lanczos, _by_reflections, _dot, _largest, _remove, second_eigenvalue
 from radpipe.features._kernels.levelsize import _sum_of_squares, features_of_cells, features_of_table, level_size_features
 from radpipe.features._kernels.mesh import moments
 from radpipe.features._kernels.neighbourhood import tone_difference_features
@@ -163,8 +163,13 @@ def test_second_eigenvalue_by_both_ways(sizes, blocks, seed):
     matrix: LAPACK's on the symmetric matrix of which both take the largest but the first."""
     p = of_blocks(sizes if blocks else [sum(sizes)], seed)
     n, px = len(p), p.sum(axis=1)
+    i, j = np.nonzero(p)
+    eigenvalue, doubt = second_eigenvalue(i + 1, j + 1, p[i, j], n)
     if n < 2:
+        assert (eigenvalue, doubt) == (0.0, 1.0)  # there is none
         return
+    q = (p / (np.outer(px, p.sum(axis=0)) + EPS)) @ p.T  # PyRadiomics' own
+    assert eigenvalue == pytest.approx(np.sort(np.linalg.eigvals(q).real)[-2], abs=1e-9 + doubt)
     s = p / np.sqrt(np.outer(px, p.sum(axis=0)))
     expected = np.linalg.eigvalsh(s @ s.T)
     row, column = (part.astype(np.uint64) for part in np.nonzero(p))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from radpipe.errors import ConfigError
-from radpipe.features.ibsi.filters import chosen_filters, prefixes, responses
+from radpipe.features.ibsi.chosen import chosen_filters
+from radpipe.features.ibsi.filters import prefixes, responses
 from radpipe.features.ibsi.parameters import IbsiParameters
 from radpipe.filters.ibsi_registry import module_of
 

@@ -7,45 +7,19 @@ The region is that of the unfiltered image: range and outlier resegmentation jud
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from radpipe.errors import ConfigError
+from radpipe.features.ibsi.chosen import chosen_filters
 from radpipe.features.ibsi.parameters import IbsiParameters
 from radpipe.features.region import Box
-from radpipe.filters.ibsi_common import FilterSettings, Padding
-from radpipe.filters.ibsi_registry import module_of, settings_of
+from radpipe.filters.ibsi_common import Padding
+from radpipe.filters.ibsi_registry import module_of
 from radpipe.typing import FloatArray, Volume
 
 Triple = tuple[float, float, float]
 WHOLE: Box = (slice(None), slice(None), slice(None))
-Chosen = tuple[str, FilterSettings]
-
-
-def chosen_filters(wanted: Any) -> list[Chosen]:
-    """``filter`` of the IBSI parameters -> (name, settings) of each filter, in order.
-
-    wanted : None, ``{<name>: {...}}``, or a list of such. ConfigError: a name or key that is unknown, or two filters whose
-    columns would have the same names.
-    """
-    entries = [] if wanted is None else list(wanted) if isinstance(wanted, list | tuple) else [wanted]
-    found: list[Chosen] = []
-    prefixes: set[str] = set()
-    for entry in entries:
-        if not isinstance(entry, dict) or len(entry) != 1:
-            raise ConfigError(
-                f"filter: {entry!r} must be one filter's name with its settings.",
-                hint="Write filter: {mean: {support: 5}}, or a list of such.",
-            )
-        ((name, values),) = entry.items()
-        settings = settings_of(str(name), values)
-        prefix = module_of(str(name)).prefix(settings)
-        if prefix in prefixes:
-            raise ConfigError(f"filter: {prefix} is asked for twice.", hint="Leave one out.")
-        prefixes.add(prefix)
-        found.append((str(name), settings))
-    return found
 
 
 def prefixes(parameters: IbsiParameters) -> dict[str, str]:

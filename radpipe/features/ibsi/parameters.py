@@ -194,7 +194,7 @@ def _said(item: Any) -> str:
 
 def _filter_problems(parameters: IbsiParameters) -> list[str]:
     """What is wrong with ``filter``; each filter's module says by its settings class what it takes."""
-    from radpipe.features.ibsi.filters import chosen_filters
+    from radpipe.features.ibsi.chosen import chosen_filters
 
     try:
         chosen = chosen_filters(parameters.filter)
