@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from radpipe.evaluation.formulas import wilson_interval
 from radpipe.typing import FloatArray, IntArray
@@ -56,7 +57,7 @@ def logistic_fits(y: IntArray, x: FloatArray, weights: FloatArray) -> tuple[Floa
     a, b = np.log(mean_y / (1 - mean_y)), np.zeros(len(rows))
     value = _log_likelihood(y, z, w, a, b)
     for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-(a[:, None] + b[:, None] * z)))
+        p = expit(a[:, None] + b[:, None] * z)
         residual, curvature = w * (y - p), w * p * (1 - p)
         g0, g1 = residual.sum(axis=1), (residual * z).sum(axis=1)
         h00, h01, h11 = curvature.sum(axis=1), (curvature * z).sum(axis=1), (curvature * z**2).sum(axis=1)
