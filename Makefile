@@ -31,8 +31,9 @@ demo-full: $(VENV)/.runtime
 demo-voxelwise: $(VENV)/.runtime
 	$(BIN)/radpipe run workflows/sts_pet_voxelwise.yaml --out runs/sts_pet_voxelwise
 
+# One more than there are cores: many tests wait for processes that they start, and kill.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow --timeout 7200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Result = TypeVar("Result")
+SWITCH_S = 5e-4
 
 
 class Share:
@@ -103,9 +105,14 @@ def sharing(threads: int) -> Iterator[Share]:
     if threads == 1:
         yield ALONE
         return
+    # Kernels run without the interpreter's lock, but who comes out of one waits until another thread gives it up: after 5 ms, as
+    # Python has it, which is as long as a kernel takes.
+    before = sys.getswitchinterval()
     with ThreadPoolExecutor(threads - 1) as pool:
         share = Share(pool, threads)
+        sys.setswitchinterval(min(before, SWITCH_S))
         try:
             yield share
         finally:
+            sys.setswitchinterval(before)
             share.drop()  # where an error ended it

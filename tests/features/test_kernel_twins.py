@@ -175,7 +175,8 @@ def test_second_eigenvalue_by_both_ways(sizes, blocks, seed):
     row, column = (part.astype(np.uint64) for part in np.nonzero(p))
     for kernel in both_ways(_by_reflections):
         value, following, vector = kernel(row, column, s[p > 0], np.sqrt(px))
-        assert (value, following) == pytest.approx((expected[-2], expected[-3] if n > 2 else 0.0), abs=1e-9)
+        assert value == pytest.approx(expected[-2], abs=1e-9)
+        assert following == pytest.approx(expected[-3] if n > 2 else 0.0, abs=2e-9)  # halved thirty times: it only tells the gap
         assert_allclose(s @ s.T @ vector, value * vector, atol=1e-9)
         assert np.dot(vector, np.sqrt(px)) == pytest.approx(0, abs=1e-12)
     for kernel in both_ways(_by_lanczos):
