@@ -16,7 +16,7 @@ SECRET = "an-Example-of-a-secret-8d1f"
 def identified(hospital: Any) -> Any:
     """Two patients; each a CT, a PET with a frame of reference in common, and a structure set on the CT."""
     hospital.removed = "NO"
-    for patient in ("0815", "Mustermann_Max"):
+    for patient in ("0815471100", "Mustermann_Max"):  # so long that no digest spells it by chance
         scan = hospital.scan(patient, description="for Dr. Mustermann")
         hospital.scan(patient, "PET", 2)
         hospital.rtstruct(scan, {"GTVp": GTV, "Mustermanns Tumour": GTV}, name=f"RS {patient}")
@@ -39,10 +39,10 @@ def test_nothing_of_the_export_is_written_or_said(identified: Any, command: Any,
     whole = everything(tmp_path / "cohort") + (done.stdout + done.stderr).encode()
     for text in (
         "ustermann",
-        "0815",
+        "0815471100",
         str(identified.folder),
-        identified.uid("study", "0815"),
-        identified.uid("frame", "0815", "F"),
+        identified.uid("study", "0815471100"),
+        identified.uid("frame", "0815471100", "F"),
     ):
         assert text.encode() not in whole, text
     assert "not de-identified: 22 of 22" in done.stdout and "radpipe deidentify FOLDER" in done.stdout
@@ -58,7 +58,7 @@ def test_the_same_voxels_as_with_the_ids_kept(identified: Any, command: Any, too
     said = command(identified.folder, tmp_path / "b", "--keep-ids").stdout
     assert "--keep-ids" in said
     kept = tools.rows_of(tmp_path / "b" / "manifest.csv")
-    assert {row["patient_id"] for row in kept} == {"0815", "Mustermann_Max", "Mustermann"}
+    assert {row["patient_id"] for row in kept} == {"0815471100", "Mustermann_Max", "Mustermann"}
     for folder in ("images", "masks"):
         ours, theirs = (sorted(path.read_bytes() for path in (tmp_path / name / folder).iterdir()) for name in ("a", "b"))
         assert ours == theirs
@@ -71,7 +71,7 @@ def test_a_secret_gives_the_pseudonyms_of_deidentify(
 
     command(identified.folder, tmp_path / "cohort", "--secret-file", secret, "--write-pseudonyms", tmp_path / "who.csv")
     rows = tools.rows_of(tmp_path / "cohort" / "manifest.csv")
-    expected = {name: Secret.of(SECRET).pseudonym(name) for name in ("0815", "Mustermann_Max")}
+    expected = {name: Secret.of(SECRET).pseudonym(name) for name in ("0815471100", "Mustermann_Max")}
     assert set(expected.values()) < {row["patient_id"] for row in rows}
     who = {row["patient_id"]: row["pseudonym"] for row in tools.rows_of(tmp_path / "who.csv")}
     assert who == expected and stat.S_IMODE((tmp_path / "who.csv").stat().st_mode) == 0o600
@@ -84,7 +84,7 @@ def test_a_secret_gives_the_pseudonyms_of_deidentify(
 
 def test_outcomes_find_their_patients_by_the_ids_of_the_export(identified: Any, command: Any, tools: Any, tmp_path: Path) -> None:
     sheet = tmp_path / "outcomes.csv"
-    sheet.write_text("id,relapse\n815,1\nmustermann-max,0\nnobody,1\n")
+    sheet.write_text("id,relapse\n815471100,1\nmustermann-max,0\nnobody,1\n")
     command(identified.folder, tmp_path / "cohort", "--outcomes", sheet, "--id-column", "id")
     rows = [row for row in tools.rows_of(tmp_path / "cohort" / "manifest.csv") if row["modality"] == "PET"]
     assert sorted({row["relapse"] for row in rows}) == ["0", "1"] and len({row["patient_id"] for row in rows}) == 2
