@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pages import put_table
 from scipy.stats import norm
 from sklearn.model_selection import train_test_split
 
@@ -33,8 +34,6 @@ from radpipe.preprocessing.config import PreprocessingSettings
 from radpipe.preprocessing.crop import crop_around
 from radpipe.preprocessing.prepare import prepare
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "arms.md"
-BEGIN, END = "<!-- table: benchmarks/adrenal.py --write -->", "<!-- end of table: adrenal -->"
 SEED = 20261121
 PREPARED = PreprocessingSettings(spacing_mm=(2, 2, 2), intensity="none", margin_mm=0)
 SHAPES = FeatureSettings(params={"featureClass": {"shape": []}})
@@ -131,9 +130,7 @@ def main() -> None:
         lines.append(f"| {WORDS[name]} | {value:.3f} | {low:.2f} to {high:.2f} | {train:.3f} | {networks} | {seconds:.1f} |")
         print(lines[-1], flush=True)
     if arguments.write:
-        page = PAGE.read_text()
-        start, end = page.index(BEGIN) + len(BEGIN), page.index(END)
-        PAGE.write_text(f"{page[:start]}\n" + "\n".join(lines) + f"\n{page[end:]}")
+        put_table("arms.md", "adrenal", lines)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import os
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
-import platform
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from pages import put_section
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from radpipe.models.ann.batch import Trained, Untrained, train_batch
@@ -36,7 +36,6 @@ from radpipe.models.config import AnnParams, OrderSettings
 from radpipe.networks.layers import ScalingLayer
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "benchmarks.md"
 TITLE = "## The feature arm"
 PATIENTS, COLUMNS, KEPT = 100, 100, 6
 ORDER = OrderSettings()
@@ -165,16 +164,6 @@ def three_ways(rounds: int, count: int) -> Iterator[str]:
         yield f"| {name} | {seconds:.1f} | {1000 * seconds / total:.1f} | {apart:.0e} |"
 
 
-def write(lines: list[str]) -> None:
-    """Put the section into the page, in its old place or at the end."""
-    page = PAGE.read_text()
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
-    head, found, rest = page.partition(f"\n{TITLE}\n")
-    _, following, after = rest.partition("\n## ") if found else ("", "", "")
-    body = "\n".join(["", TITLE, "", *lines, "", f"Measured on {machine}.", ""])
-    PAGE.write_text(head.rstrip("\n") + "\n" + body + (following + after if following else ""))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
@@ -203,7 +192,7 @@ def main() -> None:
         ]
     print("\n".join(lines))
     if arguments.write:
-        write(lines)
+        put_section("benchmarks.md", TITLE, lines, f"torch {torch.__version__}")
 
 
 if __name__ == "__main__":

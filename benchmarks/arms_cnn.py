@@ -20,6 +20,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from pages import put_table
 from torch import Tensor, nn
 
 from radpipe.core.registry import lookup
@@ -29,8 +30,6 @@ from radpipe.models.config import AugmentationSettings, Cnn3dParams
 from radpipe.networks.layers import ScalingLayer
 from radpipe.networks.registry import CLASSIFIERS
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "arms.md"
-BEGIN, END = "<!-- table: benchmarks/arms_cnn.py --write -->", "<!-- end of table: arms_cnn -->"
 TRAIN, SELECTION = 64, 24
 STILL = AugmentationSettings(flip=False, shift=0, rotation_deg=0, scale=0, gain=0, offset=0, noise=0)
 VIEWS = AugmentationSettings()
@@ -130,9 +129,7 @@ def main() -> None:
             lines.append(f"| {network} | {name} | {mine:.2f} | {theirs:.2f} | {mine / theirs:.2f} |")
             print(lines[-1], flush=True)
     if arguments.write:
-        page = PAGE.read_text()
-        start, end = page.index(BEGIN) + len(BEGIN), page.index(END)
-        PAGE.write_text(f"{page[:start]}\n" + "\n".join(lines) + f"\n{page[end:]}")
+        put_table("arms.md", "arms_cnn", lines)
 
 
 if __name__ == "__main__":

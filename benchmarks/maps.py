@@ -18,7 +18,6 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_
 
 import importlib.util
 import json
-import platform
 import shutil
 import subprocess
 import sys
@@ -30,9 +29,9 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from pages import put_section
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "benchmarks.md"
 TITLE = "## Voxel-wise maps"
 FAMILIES = ("firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 SLOW = ("firstorder", "glcm")  # pyradiomics: 1 to 10 ms a voxel
@@ -293,16 +292,6 @@ def compiling_table(data: Path, pyradiomics: str | None, repeats: int) -> Iterat
 TABLES = {"families": families_table, "threads": threads_table, "memory": memory_table, "compiling": compiling_table}
 
 
-def write(lines: list[str]) -> None:
-    """Put the section into the page, in its old place or at the end."""
-    page = PAGE.read_text()
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
-    head, found, rest = page.partition(f"\n{TITLE}\n")
-    _, following, after = rest.partition("\n## ") if found else ("", "", "")
-    body = "\n".join(["", TITLE, "", *lines, "", f"Measured on {machine}.", ""])
-    PAGE.write_text(head.rstrip("\n") + "\n" + body + (following + after if following else ""))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RADPIPE_DATA", ROOT.parent / "shared" / "data")))
@@ -340,7 +329,7 @@ def main() -> None:
         print(flush=True)
     print(f"{time.monotonic() - began:.0f} s in all")
     if arguments.write:
-        write(lines[:-1])
+        put_section("benchmarks.md", TITLE, lines[:-1], f"numpy {np.__version__}")
 
 
 if __name__ == "__main__":

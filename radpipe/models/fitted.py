@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from radpipe.models.model import Examples
 from radpipe.typing import FloatArray
 
 
-class Calibrated:
+class Calibrated(ABC):
     """Predictions and facts of a model that has ``raw``: what it says by itself, as ``calibrate_for`` takes it."""
 
     params: Any
@@ -24,8 +25,8 @@ class Calibrated:
     saw: frozenset[str]
     summary: dict[str, Any]
 
-    def raw(self, examples: Examples) -> FloatArray:
-        raise NotImplementedError
+    @abstractmethod
+    def raw(self, examples: Examples) -> FloatArray: ...
 
     def predict_proba(self, examples: Examples) -> FloatArray:
         return self.calibration.apply(self.raw(examples))

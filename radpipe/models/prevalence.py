@@ -35,13 +35,9 @@ class FittedPrevalence(Calibrated):
     summary: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def predict_proba(self, examples: Examples) -> FloatArray:
-        if isinstance(self.calibration, Calibration | ClassesCalibration):
-            return np.tile(self.level, (len(examples), 1))
-        return self.calibration.apply(np.zeros(len(examples)))
-
-    def predict_score(self, examples: Examples) -> FloatArray:
-        return np.full(len(examples), float(self.level[0]))
+    def raw(self, examples: Examples) -> FloatArray:
+        n = len(examples)
+        return np.tile(self.level, (n, 1)) if len(self.level) > 2 else np.full(n, float(self.level[-1]))
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return {"level": self.level.copy()}, self.record()

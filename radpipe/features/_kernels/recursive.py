@@ -26,37 +26,31 @@ def recursive_pass(
     lines = np.empty((n, _ABREAST))
     forward = np.empty((n, _ABREAST))
     backward = np.empty((n, _ABREAST))
-    if data.shape[2] == 1:  # the lines lie one after the other
-        for first in range(planes[0], planes[1], _ABREAST):
-            width = min(_ABREAST, planes[1] - first)
-            some = data[first : first + width, :, 0]
+    along = data.shape[2] == 1  # the lines lie one after the other: what goes abreast are planes
+    low, high = planes if along else columns
+    for plane in range(0 if along else planes[0], 1 if along else planes[1]):
+        for first in range(low, high, _ABREAST):
+            width = min(_ABREAST, high - first)
             for i in range(n):
                 row = lines[i]
-                for k in range(width):
-                    row[k] = some[k, i]
-            _forward(lines, c, forward, width)
-            _backward(lines, c, backward, start, width)
-            across = out[first : first + width, :, 0]
-            for i in range(start, stop):
-                ahead, back = forward[i], backward[i]
-                for k in range(width):
-                    across[k, i - start] = ahead[k] + back[k]
-        return
-    for plane in range(planes[0], planes[1]):
-        for first in range(columns[0], columns[1], _ABREAST):
-            width = min(_ABREAST, columns[1] - first)
-            for i in range(n):
-                source = data[plane, i, first : first + width]
-                row = lines[i]
-                for k in range(width):
-                    row[k] = source[k]
+                if along:
+                    for k in range(width):
+                        row[k] = data[first + k, i, 0]
+                else:
+                    source = data[plane, i, first : first + width]
+                    for k in range(width):
+                        row[k] = source[k]
             _forward(lines, c, forward, width)
             _backward(lines, c, backward, start, width)
             for i in range(start, stop):
-                found = out[plane, i - start, first : first + width]
                 ahead, back = forward[i], backward[i]
-                for k in range(width):
-                    found[k] = ahead[k] + back[k]
+                if along:
+                    for k in range(width):
+                        out[first + k, i - start, 0] = ahead[k] + back[k]
+                else:
+                    found = out[plane, i - start, first : first + width]
+                    for k in range(width):
+                        found[k] = ahead[k] + back[k]
 
 
 @kernel
