@@ -112,4 +112,5 @@ def warm_up() -> None:
     grid = Grid((5, 5, 5), (1.0, 1.0, 1.0))
     z, y, x = np.indices(grid.shape)
     region = (z - 2) ** 2 + (y - 2) ** 2 + (x - 2) ** 2 <= 5
-    extract_row(Image(grid, ((z * 7 + y * 5 + x * 3) % 11 * 25.0)), Mask(grid, region), FeatureSettings())
+    for grey in ((z * 7 + y * 5 + x * 3) % 11, z * 25 + y * 5 + x):  # few levels and many: MCC has a way for each
+        extract_row(Image(grid, grey * 25.0), Mask(grid, region), FeatureSettings())

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from radpipe.features._kernels.cooccurrence import EPS, NAMES, all_directions, cooccurrence_features, pair_counts
+from radpipe.features._kernels.cooccurrence import EPS, NAMES, cooccurrence_features, one_direction, pair_counts
 from radpipe.features._kernels.eigenvalue import second_eigenvalue
 from radpipe.features.catalogue import GLCM
 from radpipe.features.cells import Cells, distance_mm, mean_over_directions, weighted_sum
@@ -38,7 +38,7 @@ def compute(
     n = levels.n_levels
     if norm is None:
         some = cut(levels.steps(angles), share.pieces)
-        work = [partial(all_directions, levels.flat, levels.where, steps, n, symmetric, with_mcc) for steps in some]
+        work = [partial(_all_directions, levels, steps, symmetric, with_mcc) for steps in some]
         rows = np.concatenate(share.all(work))
     else:
         weighted = _weighted(levels, angles, symmetric, norm)
@@ -73,6 +73,19 @@ def compute(
     rows[:, 23] = correlations
     values = dict(zip((*NAMES, "MCC"), mean_over_directions(rows[:, :24]).tolist(), strict=True))
     return {feature.name: values[feature.name] for feature in GLCM.features}
+
+
+def _all_directions(levels: Levels, steps: IntArray, symmetric: bool, with_mcc: bool) -> FloatArray:
+    """(directions, 26): the features of every direction and Imc2's ill-conditioned part, then the second eigenvalue's two numbers.
+
+    A row is NaN where no two voxels of the region are neighbours in its direction.
+    """
+    rows = np.full((len(steps), 26), np.nan)
+    for row, step in zip(rows, steps, strict=True):
+        row[:24], i, j, p = one_direction(levels.flat, levels.where, step, levels.n_levels, symmetric)
+        if with_mcc and p.size:
+            row[24:] = second_eigenvalue(i, j, p, levels.n_levels)
+    return rows
 
 
 def _weighted(levels: Levels, angles: IntArray, symmetric: bool, norm: str) -> Cells:

@@ -21,13 +21,26 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import label
 
 import radpipe.features._kernels as package
-from radpipe.features._kernels import cooccurrence, runs
-from radpipe.features._kernels.cooccurrence import NAMES, cooccurrence_features
+from radpipe.features import glcm
+from radpipe.features._kernels import runs
+from radpipe.features._kernels.cooccurrence import NAMES, cooccurrence_features, one_direction
 from radpipe.features._kernels.diameter import _extend, _longest, hull_of_rows, plane_diameters, row_ends
-from radpipe.features._kernels.eigenvalue import _bisect, _by_lanczos, _by_reflections, _dot, _largest, _remove, second_eigenvalue
+from radpipe.features._kernels.eigenvalue import (
+    _bisect,
+    _dot,
+    _largest,
+    _remove,
+    _similar,
+    _with_eps,
+    by_lanczos,
+    by_reflections,
+    how_many_occur,
+    second_eigenvalue,
+)
 from radpipe.features._kernels.levelsize import _sum_of_squares, features_of_cells, features_of_table, level_size_features
 from radpipe.features._kernels.mesh import moments
 from radpipe.features._kernels.neighbourhood import tone_difference_features
+from radpipe.features._kernels.runs import all_directions
 from radpipe.features._kernels.zone_distances import zone_distances
 from radpipe.features._kernels.zones import _root, linked
 from radpipe.features.region import Levels, directions
@@ -125,23 +138,31 @@ def test_cooccurrence_of_all_directions(grid, symmetric):
     levels = bordered(grid)
     angles = directions(levels.box, (1,), None, both=False)
     n = levels.n_levels
-    for kernel in both_ways(cooccurrence.all_directions):
-        rows = kernel(levels.flat, levels.where, levels.steps(angles), n, symmetric, True)
-        assert rows.shape == (len(angles), 26)
-        for row, angle in zip(rows, angles, strict=True):
+    rows = glcm._all_directions(levels, levels.steps(angles), symmetric, with_mcc=True)
+    for kernel in both_ways(one_direction):
+        for row, step, angle in zip(rows, levels.steps(angles), angles, strict=True):
+            features, i, j, p = kernel(levels.flat, levels.where, step, n, symmetric)
+            assert_allclose(features, row[:24], rtol=1e-12, atol=1e-13)
             counts = dense_pairs(grid, angle, n, symmetric)
+            found = np.zeros((n, n))
+            found[i - 1, j - 1] = p
+            assert_allclose(found * counts.sum(), counts, rtol=1e-12)
             if not counts.any():
+                assert p.size == 0
                 assert np.isnan(row).all()
                 continue
             expected = matrix_features_slowly(counts)
             got = dict(zip(NAMES, row, strict=False))
             for name in ("Autocorrelation", "Contrast", "JointEntropy", "ClusterShade", "SumEntropy", "Idn", "InverseVariance"):
                 assert got[name] == pytest.approx(expected[name], rel=1e-10, abs=1e-12)
-            p = counts / counts.sum()
             if n > 1:
-                q = (p / (np.outer(p.sum(axis=1), p.sum(axis=0)) + EPS)) @ p.T
-                second = np.sort(np.linalg.eigvals(q).real)[-2]
-                assert row[24] == pytest.approx(second, abs=1e-9 + min(float(row[25]), 1.0))
+                assert row[24] == pytest.approx(second_of(found), abs=1e-9 + min(float(row[25]), 1.0))
+
+
+def second_of(p):
+    """By LAPACK, of PyRadiomics' own Q."""
+    q = (p / (np.outer(p.sum(axis=1), p.sum(axis=0)) + EPS)) @ p.T
+    return np.sort(np.linalg.eigvals(q).real)[-2]
 
 
 def of_blocks(sizes, seed):
@@ -159,30 +180,50 @@ def of_blocks(sizes, seed):
 @QUICK
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.booleans(), st.integers(0, 1000))
 def test_second_eigenvalue_by_both_ways(sizes, blocks, seed):
-    """Of one level, of two, of blocks that have nothing to do with each other (where 1 is an eigenvalue twice), and of any other
-    matrix: LAPACK's on the symmetric matrix of which both take the largest but the first."""
+    """Of one level, of two, of blocks that have nothing to do with each other (where 1 is an eigenvalue twice), and of any other."""
     p = of_blocks(sizes if blocks else [sum(sizes)], seed)
-    n, px = len(p), p.sum(axis=1)
+    n = len(p)
     i, j = np.nonzero(p)
-    eigenvalue, doubt = second_eigenvalue(i + 1, j + 1, p[i, j], n)
-    if n < 2:
-        assert (eigenvalue, doubt) == (0.0, 1.0)  # there is none
-        return
-    q = (p / (np.outer(px, p.sum(axis=0)) + EPS)) @ p.T  # PyRadiomics' own
-    assert eigenvalue == pytest.approx(np.sort(np.linalg.eigvals(q).real)[-2], abs=1e-9 + doubt)
-    s = p / np.sqrt(np.outer(px, p.sum(axis=0)))
-    expected = np.linalg.eigvalsh(s @ s.T)
-    row, column = (part.astype(np.uint64) for part in np.nonzero(p))
-    for kernel in both_ways(_by_reflections):
-        value, following, vector = kernel(row, column, s[p > 0], np.sqrt(px))
-        assert value == pytest.approx(expected[-2], abs=1e-9)
-        assert following == pytest.approx(expected[-3] if n > 2 else 0.0, abs=2e-9)  # halved thirty times: it only tells the gap
-        assert_allclose(s @ s.T @ vector, value * vector, atol=1e-9)
-        assert np.dot(vector, np.sqrt(px)) == pytest.approx(0, abs=1e-12)
-    for kernel in both_ways(_by_lanczos):
-        value, _, vector, off = kernel(row, column, s[p > 0], np.sqrt(px), n)
-        assert value == pytest.approx(expected[-2], abs=1e-9 + off)
-        assert_allclose(s @ s.T @ vector, value * vector, atol=1e-7 + off)
+    for kernel in both_ways(how_many_occur):
+        assert kernel(i * 3 + 1, j * 3 + 1, 3 * n) == n
+    for way in (by_reflections, by_lanczos):
+        for kernel in both_ways(way):
+            for apart in (1, 3):  # levels between those that occur change nothing
+                value, doubt = kernel(i * apart + 1, j * apart + 1, p[i, j], n * apart)
+                if n < 2:
+                    assert (value, doubt) == (0.0, 1.0)  # there is none
+                else:
+                    assert value == pytest.approx(second_of(p), abs=1e-9 + doubt)
+                    if not blocks and way is by_reflections:
+                        assert doubt < 1e-12
+    expected = by_reflections(i + 1, j + 1, p[i, j], n)
+    assert second_eigenvalue(i + 1, j + 1, p[i, j], n) == expected
+    assert second_eigenvalue(i * 50 + 1, j * 50 + 1, p[i, j], n * 50) == expected
+
+
+@QUICK
+@given(st.integers(2, 8), st.integers(0, 1000))
+def test_matrix_of_the_second_eigenvalue(n, seed):
+    """S is p / sqrt(px py), and u' Q u is that of numpy."""
+    p = of_blocks([n], seed)
+    i, j = np.nonzero(p)
+    px, py = p.sum(axis=1), p.sum(axis=0)
+    s = p / np.sqrt(np.outer(px, py))
+    vector = np.random.default_rng(seed).normal(size=n)
+    q = (p / (np.outer(px, py) + EPS)) @ p.T
+    expected = vector * np.sqrt(px) @ q @ (vector / np.sqrt(px))
+    for similar, with_eps in zip(both_ways(_similar), both_ways(_with_eps), strict=True):
+        row, column, cells, first, of_rows, of_columns, rows, strongest = similar(2 * i + 1, 2 * j + 1, p[i, j], 2 * n)
+        assert_array_equal(row, i)
+        assert_array_equal(column, j)
+        assert_allclose(cells, s[i, j], rtol=1e-13)
+        assert_allclose(first, np.sqrt(px) / np.linalg.norm(np.sqrt(px)), rtol=1e-13)
+        assert_allclose((of_rows, of_columns), (px, py), rtol=1e-13)
+        assert rows == n
+        assert strongest == pytest.approx(float((EPS / np.outer(px, py))[p > 0].max()))
+        value, doubt = with_eps(row, column, p[i, j], px, py, vector, 0.5, 0.25, 0.125, strongest)
+        assert value == pytest.approx(expected, rel=1e-10, abs=1e-12)
+        assert doubt == 0.125
 
 
 def level_size_slowly(level, size, weight):
@@ -252,7 +293,7 @@ def test_runs(grid):
 def test_runs_of_all_directions(grid):
     levels = bordered(grid)
     angles = directions(levels.box, (1,), None, both=False)
-    for kernel in both_ways(runs.all_directions):
+    for kernel in both_ways(all_directions):
         rows, touching = kernel(levels.flat, levels.where, levels.steps(angles), levels.n_levels, max(grid.shape))
         for row, touch, angle in zip(rows, touching, angles, strict=True):
             found = np.array(runs_slowly(grid, angle), float)

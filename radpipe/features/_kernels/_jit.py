@@ -138,7 +138,7 @@ def kernel(function: Function) -> Function:
     before = config.CACHE_DIR  # type: ignore[attr-defined]
     config.CACHE_DIR = str(_FOLDER or "")  # type: ignore[attr-defined]
     try:
-        compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+        compiled: Any = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
         if _FOLDER is not None and not config.DISABLE_JIT:  # type: ignore[attr-defined]
             compiled._cache = _CACHE(function)  # type: ignore[no-untyped-call]
     finally:

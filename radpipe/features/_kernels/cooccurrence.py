@@ -6,7 +6,6 @@ import numpy as np
 
 from radpipe.features._kernels._jit import FloatArray, IntArray, LevelArray, kernel
 from radpipe.features._kernels.cells import count_codes, parted, scaled, total_of
-from radpipe.features._kernels.eigenvalue import second_eigenvalue
 
 EPS = np.spacing(1.0)  # PyRadiomics adds it inside its logarithms and to some divisors
 NAMES = (
@@ -210,24 +209,15 @@ def cooccurrence_features(i: IntArray, j: IntArray, weight: FloatArray, n_levels
 
 
 @kernel
-def all_directions(
-    levels: LevelArray, where: LevelArray, steps: IntArray, n_levels: int, symmetric: bool, with_eigenvalue: bool
-) -> FloatArray:
-    """(directions, 26): :func:`cooccurrence_features` of every direction, then :func:`second_eigenvalue`'s two numbers.
+def one_direction(
+    levels: LevelArray, where: LevelArray, offset: int, n_levels: int, symmetric: bool
+) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
+    """(:func:`cooccurrence_features`; i, j and share of all pairs, of each pair of levels that occurs at ``offset``).
 
-    A row is NaN where no two voxels of the region are neighbours in its direction.
+    Features are NaN and there are no cells where no two voxels of the region are neighbours in this direction.
     """
-    out = np.full((steps.size, 26), np.nan)
-    for direction in range(steps.size):
-        i, j, counts = pair_counts(levels, where, steps[direction], n_levels, symmetric)
-        if counts.size == 0:
-            continue
-        weight = counts.astype(np.float64)
-        row = cooccurrence_features(i, j, weight, n_levels)
-        for k in range(24):
-            out[direction, k] = row[k]
-        if with_eigenvalue:
-            value, doubt = second_eigenvalue(i, j, scaled(weight, total_of(weight)), n_levels)
-            out[direction, 24] = value
-            out[direction, 25] = doubt
-    return out
+    i, j, counts = pair_counts(levels, where, offset, n_levels, symmetric)
+    weight = np.empty(counts.size)
+    for c in range(counts.size):
+        weight[c] = counts[c]
+    return cooccurrence_features(i, j, weight, n_levels), i, j, scaled(weight, total_of(weight))

@@ -18,14 +18,39 @@ _FEW = 48  # levels of which the whole matrix is worked on
 _CLOSE = 3e-8  # against the root, which is MCC
 
 
-@kernel
 def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) -> tuple[float, float]:
     """(eigenvalue; how far it may be off). i, j : (cells,), levels from 1. p : (cells,), sums to 1.
 
     Q(a, b) = sum over k of p(a, k) p(b, k) / (px(a) py(k) + eps). Without eps Q is similar to G = S S', symmetric, with
     S = p / sqrt(px py), whose largest eigenvalue is 1 with the eigenvector sqrt(px). The next one is found with that vector taken
     out; eps is put back by a Rayleigh quotient with Q itself, whose error is of second order.
+
+    Not a kernel, and called by none: numba optimises whatever a kernel calls once more within it, and this is the longest to compile.
     """
+    if n_levels <= _FEW or how_many_occur(i, j, n_levels) <= _FEW:
+        return by_reflections(i, j, p, n_levels)
+    return by_lanczos(i, j, p, n_levels)
+
+
+@kernel
+def how_many_occur(i: IntArray, j: IntArray, n_levels: int) -> int:
+    """Levels, in rows or columns."""
+    occurs = np.zeros(n_levels + 1, np.uint8)
+    n = 0
+    for c in range(i.size):
+        n += 1 - occurs[i[c]]
+        occurs[i[c]] = 1
+        n += 1 - occurs[j[c]]
+        occurs[j[c]] = 1
+    return n
+
+
+@kernel
+def _similar(
+    i: IntArray, j: IntArray, p: FloatArray, n_levels: int
+) -> tuple[Places, Places, FloatArray, FloatArray, FloatArray, FloatArray, int, float]:
+    """(row and column of each cell among the levels that occur, S's cells, unit vector along sqrt(px), px, py, rows that are not zero,
+    the largest share by which eps changes a cell)."""
     # Levels that occur, from 0. Unsigned: numba asks of every signed index whether it counts from the end.
     occurs = np.zeros(n_levels + 1, np.uint8)
     for c in range(p.size):
@@ -53,28 +78,36 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
         s[c] = p[c] / np.sqrt(both)
         strongest = max(strongest, _EPS / both)
     rows = 0
-    for one in px:
-        if one > 0.0:
-            rows += 1
-    if rows < 2:
-        return 0.0, 1.0
-    root = np.empty(n)
+    first = np.empty(n)
     for level in range(n):
-        root[level] = np.sqrt(px[level])
-    first = scaled(root, np.sqrt(_dot(root, root)))
-    if n <= _FEW:
-        value, following, vector = _by_reflections(row, column, s, first)
-        residual = 0.0
-    else:
-        value, following, vector, residual = _by_lanczos(row, column, s, first, rows)
+        rows += px[level] > 0.0
+        first[level] = np.sqrt(px[level])
+    return row, column, s, scaled(first, np.sqrt(_dot(first, first))), px, py, rows, strongest
+
+
+@kernel
+def _with_eps(
+    row: Places,
+    column: Places,
+    p: FloatArray,
+    px: FloatArray,
+    py: FloatArray,
+    vector: FloatArray,
+    value: float,
+    following: float,
+    residual: float,
+    strongest: float,
+) -> tuple[float, float]:
+    """(u' Q u, with eps, of G's eigenvector ``vector`` and its eigenvalue ``value``; how far it may be off)."""
     # u' sqrt(px) Q u / sqrt(px), cell by cell.
-    left = np.zeros(n)
-    right = np.zeros(n)
+    left = np.zeros(px.size)
+    right = np.zeros(px.size)
     for c in range(p.size):
         a = row[c]
         b = column[c]
-        left[b] += vector[a] * root[a] * p[c] / (px[a] * py[b] + _EPS)
-        right[b] += p[c] * vector[a] / root[a]
+        root = np.sqrt(px[a])
+        left[b] += vector[a] * root * p[c] / (px[a] * py[b] + _EPS)
+        right[b] += p[c] * vector[a] / root
     # eps changes a cell's share by up to `strongest`. That counts in full where eigenvalues fall together, as they do near 1
     # where levels stand apart from all others; elsewhere the quotient leaves its square over the gap.
     doubt = strongest
@@ -84,12 +117,15 @@ def second_eigenvalue(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) ->
 
 
 @kernel
-def _by_reflections(row: Places, column: Places, s: FloatArray, first: FloatArray) -> tuple[float, float, FloatArray]:
-    """(largest eigenvalue of S S' without its eigenvector ``first``, the next one, unit eigenvector of the largest).
+def by_reflections(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) -> tuple[float, float]:
+    """:func:`second_eigenvalue` where few levels occur.
 
-    Householder's reflections make a tridiagonal matrix of it (Golub and Van Loan, Matrix Computations, 8.3.1). Sums run along rows,
-    so that the processor takes several columns at once.
+    Householder's reflections make a tridiagonal matrix of S S' without its first eigenvector (Golub and Van Loan, Matrix Computations,
+    8.3.1). Sums run along rows, so that the processor takes several columns at once.
     """
+    row, column, s, first, px, py, rows, strongest = _similar(i, j, p, n_levels)
+    if rows < 2:
+        return 0.0, 1.0
     n = first.size
     turned = np.zeros((n, n))  # S'
     for c in range(s.size):
@@ -165,17 +201,18 @@ def _by_reflections(row: Places, column: Places, s: FloatArray, first: FloatArra
         _remove(vector, first)
         left = np.sqrt(_dot(vector, vector))
         if left < 0.5:
-            return 0.0, 0.0, np.zeros(n)
+            return _with_eps(row, column, p, px, py, np.zeros(n), 0.0, 0.0, 0.0, strongest)
         vector = scaled(vector, left)
-    return value, following, vector
+    return _with_eps(row, column, p, px, py, vector, value, following, 0.0, strongest)
 
 
 @kernel
-def _by_lanczos(
-    row: Places, column: Places, s: FloatArray, first: FloatArray, rows: int
-) -> tuple[float, float, FloatArray, float]:
-    """The same, and how far the value may be off, by Lanczos' method with full reorthogonalisation. Cost: the cells and a few dozen
-    vectors, never n x n x n. rows : of S that are not zero."""
+def by_lanczos(i: IntArray, j: IntArray, p: FloatArray, n_levels: int) -> tuple[float, float]:
+    """:func:`second_eigenvalue` where many levels occur, by Lanczos' method with full reorthogonalisation. Cost: the cells and a few
+    dozen vectors, never n x n x n."""
+    row, column, s, first, px, py, rows, strongest = _similar(i, j, p, n_levels)
+    if rows < 2:
+        return 0.0, 1.0
     n = first.size
     steps = min(rows - 1, _MOST_STEPS)
     basis = np.empty((steps, n))
@@ -227,7 +264,7 @@ def _by_lanczos(
             ritz[level] += weights[k] * basis[k, level]
     if used < rows - 1 and beside[used - 1] < 1e-14:
         residual = 1.0  # the vectors closed in on themselves early: an eigenvalue may not have been seen
-    return value, following, ritz, residual
+    return _with_eps(row, column, p, px, py, ritz, value, following, residual, strongest)
 
 
 @kernel
