@@ -129,6 +129,10 @@ def compiled() -> bool:
     return _FOLDER is not None and any(_FOLDER.rglob("*.nbi"))
 
 
+# Nobody calls a kernel from C, and that wrapper was a tenth of all compilation.
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
+
 def kernel(function: Function) -> Function:
     """Compile on first call, without the GIL, with numpy's rules for division by zero; cached in our own folder.
 
@@ -138,7 +142,7 @@ def kernel(function: Function) -> Function:
     before = config.CACHE_DIR  # type: ignore[attr-defined]
     config.CACHE_DIR = str(_FOLDER or "")  # type: ignore[attr-defined]
     try:
-        compiled: Any = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+        compiled: Any = numba.njit(**_OPTIONS)(function)
         if _FOLDER is not None and not config.DISABLE_JIT:  # type: ignore[attr-defined]
             compiled._cache = _CACHE(function)  # type: ignore[no-untyped-call]
     finally:
