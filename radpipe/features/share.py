@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,8 @@ class Share:
         self.threads = threads
         self._pool = pool
         self._queue: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._changed = threading.Condition()  # more to do, something done, or the turn is free
+        self._taken = False
 
     def __call__(self, work: Callable[[], Result]) -> Callable[[], Result]:
         if self._pool is None:
@@ -54,6 +57,27 @@ class Share:
             _do(*piece)
         return [result.result() for _, result in pieces]
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One thread at a time; who waits for its turn does what others share out meanwhile."""
+        while not self._take_turn():
+            self._do_one()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken = False
+                self._changed.notify_all()
+
+    def _take_turn(self) -> bool:
+        """False where there is something to do instead."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or not self._taken)
+            if self._taken:
+                return False
+            self._taken = True
+            return True
+
     def drop(self) -> None:
         """Nobody begins what is not begun."""
         while self._queue:
@@ -62,14 +86,23 @@ class Share:
     def _put(self, work: Callable[[], Result]) -> tuple[Callable[[], Result], Future[Result]]:
         assert self._pool is not None
         piece = work, Future[Result]()
-        self._queue.append(piece)
+        with self._changed:
+            self._queue.append(piece)
+            self._changed.notify_all()
+        piece[1].add_done_callback(self._tell)
         self._pool.submit(self._do_one)
         return piece
 
     def _wait(self, result: Future[Result]) -> Result:
-        while not result.done() and self._do_one():
-            pass
+        while not result.done():
+            if not self._do_one():
+                with self._changed:
+                    self._changed.wait_for(lambda: self._queue or result.done())
         return result.result()
+
+    def _tell(self, result: Future[Any]) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _do_one(self) -> bool:
         """Whether there was any."""

@@ -16,7 +16,7 @@ from radpipe.filters.scene import ImageType, Response, Scene
 from radpipe.filters.settings import FilterSettings
 from radpipe.typing import BoolVolume, FloatArray, Volume
 
-_CHUNK_VOXELS = 50_000
+_CHUNK_VOXELS = 20_000
 
 
 def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:

@@ -11,9 +11,9 @@ far end PyWavelets adds the terms in another order.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -59,10 +59,6 @@ def _name(level: int) -> str:
     return "wavelet-" if level == 1 else f"wavelet{level}-"
 
 
-def _named(start: str, band: tuple[str, Volume]) -> Response:
-    return start + band[0], band[1]
-
-
 def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     """The responses in the dtype of PyWavelets: float32 for float32 images, else float64."""
     wavelet = pywt.Wavelet(settings.wavelet)
@@ -75,11 +71,13 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
         one = _Pass(scene, wavelet, filtered, axes)
         if level >= 1:
             box = [axis.region(passes - done + 1) for axis in axes]
-            yield from map(partial(_named, _name(level)), one.details(data, box))  # which keeps none of them
+            for letters in product("LH", repeat=len(filtered)):
+                if "H" in letters:
+                    yield _name(level) + "".join(letters), one.region(data, box, letters)
         if done < passes:
             data = one.volume(data, lowest, [axis.kept(size) for axis, size in zip(axes, data.shape, strict=True)])
         else:
-            yield from map(partial(_named, _name(settings.level)), one.bands(data, box, tuple(lowest[1:]), "L"))
+            yield _name(settings.level) + lowest, one.region(data, box, tuple(lowest))
 
 
 def _cut(scene: Scene, filtered: tuple[int, ...], reach: int, passes: int) -> tuple[Volume, tuple[_Axis, ...]]:
@@ -115,50 +113,37 @@ class _Pass:
     filtered: tuple[int, ...]
     axes: tuple[_Axis, ...]
 
-    def details(self, data: Volume, box: list[slice]) -> Iterator[tuple[str, Volume]]:
-        """(letters, (n,) response at the region's voxels), of all bands but the lowest. box : where the region lies in the data."""
-        for letters in product("LH", repeat=len(self.filtered) - 1):
-            yield from self.bands(data, box, letters, "LH" if "H" in letters else "H")
-
-    def bands(self, data: Volume, box: list[slice], letters: tuple[str, ...], ends: str) -> Iterator[tuple[str, Volume]]:
-        """Of the bands with these letters, those that end in one of ``ends``: made together, let go one by one."""
-        voxels = int(np.count_nonzero(self.scene.mask))
-        found = [("".join(letters) + end, np.empty(voxels, _kind(data))) for end in ends]
-        self._fill([values for _, values in found], data, box, letters, ends)
-        while found:
-            yield found.pop(0)
-
-    def _fill(self, bands: list[Volume], data: Volume, box: list[slice], letters: tuple[str, ...], ends: str) -> None:
+    def region(self, data: Volume, box: list[slice], letters: tuple[str, ...]) -> Volume:
+        """(n,) response of one band at the region's voxels. box : where the region lies in the data."""
+        values = np.empty(int(np.count_nonzero(self.scene.mask)), _kind(data))
         filled = 0
-        for planes, responses in self._some_planes(data, letters, box, ends):
-            mask = self.scene.mask[planes]
-            stop = filled + int(np.count_nonzero(mask))
-            for values, response in zip(bands, responses, strict=True):
-                values[filled:stop] = response[mask]
-            filled = stop
+        for planes, response in self._some_planes(data, letters, box):
+            inside = response[self.scene.mask[planes]]
+            values[filled : filled + inside.size] = inside
+            filled += inside.size
+        return values
 
     def volume(self, data: Volume, band: str, kept: list[slice]) -> Volume:
         """The response of one band in all voxels kept."""
         result = np.empty([side.stop - side.start for side in kept], _kind(data))
-        for planes, (response,) in self._some_planes(data, tuple(band[:-1]), kept, band[-1]):
+        for planes, response in self._some_planes(data, tuple(band), kept):
             result[planes] = response
         return result
 
-    def _some_planes(
-        self, data: Volume, letters: tuple[str, ...], wanted: list[slice], ends: str
-    ) -> Iterator[tuple[slice, list[Volume]]]:
-        """(planes of what is wanted, the responses there that end in each of ``ends``), some planes at a time."""
+    def _some_planes(self, data: Volume, letters: Sequence[str], wanted: list[slice]) -> Iterator[tuple[slice, Volume]]:
+        """(planes of what is wanted, the response there), some planes at a time."""
+        *letters, end = letters
         last, z, n = self.filtered[-1], wanted[0], len(data)
         step = max(1, _CHUNK_VOXELS // (data.shape[1] * data.shape[2]))
         if last != 0:
             for start in range(z.start, z.stop, step):
                 stop = min(start + step, z.stop)
                 planes = self._across(data[start:stop], letters, wanted)
-                yield slice(start - z.start, stop - z.start), [self._along(planes, last, end, wanted[last]) for end in ends]
+                yield slice(start - z.start, stop - z.start), self._along(planes, last, end, wanted[last])
             return
         if not self._by_kernel(n):
             planes = self._across(data, letters, wanted)
-            yield slice(0, z.stop - z.start), [self._along(planes, 0, end, z) for end in ends]
+            yield slice(0, z.stop - z.start), self._along(planes, 0, end, z)
             return
         after = self.wavelet.dec_len // 2  # planes that the response in a plane depends on
         before = self.wavelet.dec_len - 1 - after
@@ -171,13 +156,13 @@ class _Pass:
             planes = self._across(data.take(unknown, axis=0, mode="wrap"), letters, wanted)
             held = planes if held is None else np.concatenate([held[len(held) - before - after :], planes])
             own = slice(before, before + stop - start)
-            yield slice(start - z.start, stop - z.start), [self._along(held, 0, end, own) for end in ends]
+            yield slice(start - z.start, stop - z.start), self._along(held, 0, end, own)
         if turn < z.stop:
             held = self._across(data[np.r_[0:after, turn - before : n]], letters, wanted)
             own = slice(len(held) - (n - turn), len(held) - (n - z.stop))
-            yield slice(turn - z.start, z.stop - z.start), [self._along(held, 0, end, own) for end in ends]
+            yield slice(turn - z.start, z.stop - z.start), self._along(held, 0, end, own)
 
-    def _across(self, planes: Volume, letters: tuple[str, ...], wanted: list[slice]) -> Volume:
+    def _across(self, planes: Volume, letters: Sequence[str], wanted: list[slice]) -> Volume:
         """These planes after all axes but the last; cut to what is wanted along x and y, but for the last."""
         letter_of = dict(zip(self.filtered, letters, strict=False))
         for axis in (2, 1):

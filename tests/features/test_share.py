@@ -8,6 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image, Mask
+from radpipe.errors import RadpipeError
+from radpipe.features.config import FeatureSettings
+from radpipe.features.extract import extract_row
 from radpipe.features.share import ALONE, cut, sharing
 
 PATIENCE = 20  # seconds, after which a test that hangs fails
@@ -50,6 +55,44 @@ def test_who_waits_for_pieces_begins_no_other_work():
         for result in results:
             result()
     assert done == ["a piece", "a piece", "other work"]
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_one_has_its_turn_at_a_time_and_others_help(threads):
+    """Whoever waits for its turn does the pieces that the one whose turn it is shares out."""
+    inside, most, by = [], [], set()
+    together = threading.Barrier(2)
+
+    def piece():
+        by.add(threading.get_ident())
+        together.wait(PATIENCE)  # two threads at once, or nobody goes on
+
+    with sharing(threads) as share:
+
+        def in_turn():
+            with share.turn():
+                inside.append(1)
+                most.append(len(inside))
+                share.all([piece, piece])
+                inside.pop()
+
+        others = [share(in_turn) for _ in range(threads - 1)]
+        in_turn()
+        for other in others:
+            other()
+    assert most == [1] * threads
+    assert len(by) > 1
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_error_is_that_of_the_first_image_that_fails(threads):
+    """Square comes after LoG in the parameters and is sooner done; of two widths too large for the image the first is told."""
+    grid = Grid((4, 9, 9), (1.0, 1.0, 1.0))
+    image = Image(grid, np.random.default_rng(0).normal(100, 20, grid.shape))
+    mask = Mask(grid, np.ones(grid.shape, bool))
+    params = {"imageType": {"Original": {}, "LoG": {"sigma": [1.0, 9.0, 11.0]}, "Square": {}, "Gradient": {}}}
+    with pytest.raises(RadpipeError, match=r"sigma 9\.0 mm needs an image of at least 10"):
+        extract_row(image, mask, FeatureSettings(params=params), threads=threads)
 
 
 def test_an_error_ends_the_work_and_nobody_waits_for_ever():
