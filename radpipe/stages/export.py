@@ -61,7 +61,7 @@ def _folder(run: Path, model: str | None, fold: tuple[int, int] | None) -> Path:
             f"the run has no model named {model!r}." if model else "which model is meant is not said.",
             hint=f"Give --model one of: {', '.join(names)}.", path=run,
         )  # fmt: skip
-    # `radpipe predict` refits on all patients, as the one fold of a run of its own (stages/predict.py).
+    # `radpipe predict` refits on all patients, as the one fold of a run of its own (stages/refit.py).
     found = RunFolder(run / "refit").model(model, 0, 0) if fold is None else RunFolder(run).model(model, *fold)
     if not (found / "model.json").exists():
         there = ", ".join(sorted(path.name for path in (models / model).iterdir() if (path / "model.json").exists()))
