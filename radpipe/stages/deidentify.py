@@ -7,13 +7,11 @@ OUT.quarantine pictures of what a person must look at. Results are found again b
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations
@@ -22,19 +20,29 @@ from typing import TYPE_CHECKING, Any
 
 from radpipe.core.intake_tables import DEIDENTIFIED, DEIDENTIFY_FILES, DEIDENTIFY_QUARANTINE, DEIDENTIFY_REMOVED, DEIDENTIFY_WORDS
 from radpipe.core.keys import content_key
-from radpipe.errors import ConfigError, RunError
+from radpipe.errors import ConfigError
 from radpipe.intake.cases import unnamed_patient
 from radpipe.intake.deidentify import profile
 from radpipe.intake.deidentify.identity import Secret, assign
 from radpipe.intake.discretion import Discretion
-from radpipe.io.cells import unprotect
 from radpipe.io.dicom.scan import walk
-from radpipe.io.files import cannot_write, write_bytes
-from radpipe.io.locks import holding
-from radpipe.io.rows import to_csv
+from radpipe.io.files import write_bytes
 from radpipe.io.store import Store
 from radpipe.stages._parallel import MapResult, Task, map_tasks
 from radpipe.stages._pool import Pool
+from radpipe.stages.deidentify_folders import (
+    SECRET,
+    claim,
+    loaded,
+    locked,
+    random_secret,
+    read_table,
+    remove,
+    table_held,
+    write_private,
+    write_rows_of,
+    write_table,
+)
 from radpipe.stages.deidentify_settings import Folders, Settings, plan_text
 from radpipe.stages.deidentify_work import LEFT, QUARANTINED, REFUSED, WRITTEN
 from radpipe.stages.ingest_settings import DEFAULT, Limits
@@ -45,12 +53,11 @@ if TYPE_CHECKING:
 
 HEADERS_A_TASK, FILES_A_TASK = 200, 40
 REPORT, REMOVED, QUARANTINE = "report.csv", "removed.csv", "quarantine.csv"
-FILES, WORDS, TABLE, SECRET = "files.csv", "words_to_allow.csv", "pseudonyms.csv", "secret.txt"
-_CLAIM, _RECORD, _RUN, _STORE = "made_with.json", "written.json", "run", "results"
+FILES, WORDS, TABLE = "files.csv", "words_to_allow.csv", "pseudonyms.csv"
+_RECORD, _RUN, _STORE = "written.json", "run", "results"
 _REGIONS = ("RT Structure Set", "Segmentation", "Label Map Segmentation")
 _SEE_LOG = "logs/run.log in the private folder says more; the other files went on."
 _LEFT = {"junk", "dicomdir", "link", "copy"}
-_TABLE_COLUMNS = ("patient_id", "pseudonym", "days", "key_check")
 
 
 @dataclass
@@ -112,16 +119,16 @@ def deidentify(
     table = settings.pseudonyms.resolve() if settings.pseudonyms else folders.private / TABLE
     if given is not None:
         read_table(table, given)
-    with _locked(folders):
-        secret = given or _random_secret(folders.private)
+    with locked(folders):
+        secret = given or random_secret(folders.private)
         read_table(table, secret)
-        _claim(folders, secret)
+        claim(folders, secret)
         with _Deidentify(folder.resolve(), folders, settings, secret, workers, scheduler, limits, progress) as state:
             state.look()
-            with _table_held(table):
+            with table_held(table):
                 known = read_table(table, secret)
                 names = assign((item.patient for item in state.open()), secret, known)
-                _write_table(table, {**known, **names}, secret)
+                write_table(table, {**known, **names}, secret)
             state.clean(names)
             done = state.finish(names, table)
     if given is None:
@@ -273,12 +280,12 @@ class _Deidentify:
         items = sorted(self.open(), key=lambda item: (item.patient, item.target))
         for item in items:
             item.target = f"{names[item.patient]}/{item.target}"
-        before = _loaded(self.folders.private / _RECORD)
+        before = loaded(self.folders.private / _RECORD)
         self._forget(before, {item.target for item in items}, {f"{item.number}.png" for item in items})
         plan_path = self.store.session_folder / "plan.json"
         words = _words(self.settings.words)
         plan = plan_text(self.settings, self.secret, words)
-        _write_private(plan_path, plan)
+        write_private(plan_path, plan)
         waiting = [items[start : start + FILES_A_TASK] for start in range(0, len(items), FILES_A_TASK)]
         for attempt in ("blocks", "single"):
             tasks, of = [], {}
@@ -374,9 +381,9 @@ class _Deidentify:
     def _forget(self, before: Mapping[str, Any], targets: set[str], pictures: set[str]) -> None:
         """Remove what an earlier run wrote and this one will not, and remember what this one may write."""
         for name in set(before.get("files", ())) - targets:
-            _remove(self.folders.out, name)
+            remove(self.folders.out, name)
         for name in set(before.get("pictures", ())) - pictures:
-            _remove(self.folders.quarantine, name)
+            remove(self.folders.quarantine, name)
         self._remember(targets, pictures)
 
     def _remember(self, targets: set[str], pictures: set[str]) -> None:
@@ -388,10 +395,10 @@ class _Deidentify:
         """Reports: what may leave in OUT, what may not in OUT.private."""
         for item in self.items:
             if item.status != WRITTEN and item.target:
-                _remove(self.folders.out, item.target)
+                remove(self.folders.out, item.target)
                 item.target = ""
             if item.status != QUARANTINED:
-                _remove(self.folders.quarantine, f"{item.number}.png")
+                remove(self.folders.quarantine, f"{item.number}.png")
         removed: Counter[str] = Counter()
         words: Counter[tuple[str, str]] = Counter()
         for item in self.items:
@@ -432,16 +439,16 @@ class _Deidentify:
             for item in items
         ]  # fmt: skip
         out, private, quarantine = self.folders.out, self.folders.private, self.folders.quarantine
-        _write(out / REPORT, DEIDENTIFIED, report)
-        _write(out / REMOVED, DEIDENTIFY_REMOVED, [{"keyword": name, "count": removed[name]} for name in sorted(removed)])
+        write_rows_of(out / REPORT, DEIDENTIFIED, report)
+        write_rows_of(out / REMOVED, DEIDENTIFY_REMOVED, [{"keyword": name, "count": removed[name]} for name in sorted(removed)])
         kept = [
             {"item": item.number, "file": item.relative, "object_type": item.facts.get("object_type", ""), "status": item.status,
              "why": item.why, "what_to_do": item.hint}
             for item in sorted(self.items, key=lambda item: item.relative)
         ]  # fmt: skip
-        _write(private / FILES, DEIDENTIFY_FILES, kept)
+        write_rows_of(private / FILES, DEIDENTIFY_FILES, kept)
         listed = [{"keyword": name, "text": text, "count": words[name, text]} for name, text in sorted(words)]
-        _write(private / WORDS, DEIDENTIFY_WORDS, listed)
+        write_rows_of(private / WORDS, DEIDENTIFY_WORDS, listed)
         seen = [
             {
                 "item": item.number,
@@ -453,9 +460,9 @@ class _Deidentify:
             if item.status == QUARANTINED
         ]
         if seen:
-            _write(quarantine / QUARANTINE, DEIDENTIFY_QUARANTINE, seen)
+            write_rows_of(quarantine / QUARANTINE, DEIDENTIFY_QUARANTINE, seen)
         else:
-            _remove(quarantine, QUARANTINE)
+            remove(quarantine, QUARANTINE)
             with suppress(OSError):  # not empty
                 quarantine.rmdir()
 
@@ -473,121 +480,8 @@ class _Deidentify:
     def _hand_over(self, name: str, work: Any) -> str:
         """Work as a file that goes with the run: names of files and patients do not travel through a scheduler."""
         path = self.store.session_folder / f"{name}.json"
-        _write_private(path, json.dumps(work))
+        write_private(path, json.dumps(work))
         return str(path)
-
-
-# the folders
-
-
-@contextmanager
-def _locked(folders: Folders) -> Iterator[None]:
-    """Hold the three folders for this process; the private one is for its owner alone."""
-    if folders.out.exists() and not folders.out.is_dir():
-        raise RunError("the output folder is a file.", hint="Choose another --out.", path=folders.out)
-    if not (folders.private / _CLAIM).is_file() and folders.out.is_dir() and any(folders.out.iterdir()):
-        raise RunError("the output folder holds other files.", hint="Choose an empty or new --out.", path=folders.out)
-    try:
-        folders.private.mkdir(parents=True, exist_ok=True)
-        folders.private.chmod(0o700)
-        folders.out.mkdir(parents=True, exist_ok=True)
-        folders.quarantine.mkdir(parents=True, exist_ok=True)
-        folders.quarantine.chmod(0o700)
-    except OSError as error:
-        raise cannot_write(folders.out, error) from error
-    with holding(folders.private / "lock", mode=0o600) as (_, ours):
-        if not ours:
-            raise RunError(
-                "another radpipe deidentify is writing to this folder.",
-                hint="Wait for it, or choose another --out.",
-                path=folders.out,
-            )
-        yield
-
-
-@contextmanager
-def _table_held(table: Path) -> Iterator[None]:
-    """Two batches that share a table wait for each other, or one would lose the other's patients."""
-    with holding(table.with_name(f".{table.name}.lock"), wait=True, mode=0o600):
-        yield
-
-
-def _random_secret(private: Path) -> Secret:
-    path = private / SECRET
-    if not path.is_file():
-        _write_private(path, secrets.token_urlsafe(32) + "\n")
-    return Secret.of(path.read_text(encoding="utf-8"))
-
-
-def _claim(folders: Folders, secret: Secret) -> None:
-    """RunError where the output was made with another secret: its patients would get second names."""
-    path = folders.private / _CLAIM
-    before = _loaded(path).get("key_check", secret.check())
-    if before != secret.check():
-        raise RunError(
-            "this output was made with another secret.", hint="Give the same secret, or choose another --out.", path=folders.out
-        )
-    write_bytes(path, json.dumps({"key_check": secret.check()}).encode())
-
-
-def read_table(path: Path, secret: Secret) -> dict[str, str]:
-    """Patient -> pseudonym of an earlier batch; none where there is no table. ConfigError where another secret made it."""
-    if not path.is_file():
-        return {}
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
-            "the pseudonym table cannot be read.", hint="Name one that radpipe deidentify wrote.", path=path
-        ) from error
-    if rows and not {"patient_id", "pseudonym", "key_check"} <= set(rows[0]):
-        raise ConfigError(
-            "it is no pseudonym table of radpipe deidentify (patient_id, pseudonym, key_check).",
-            hint="Name one that it wrote, or a new file.", path=path,
-        )  # fmt: skip
-    if any(row["key_check"] != secret.check() for row in rows):
-        raise ConfigError(
-            "this pseudonym table was made with another secret.",
-            hint="Give the secret it was made with, or name a new table.",
-            path=path,
-        )
-    found = {unprotect(row["patient_id"]): unprotect(row["pseudonym"]) for row in rows}
-    if len(found) < len(rows) or len(set(found.values())) < len(found):
-        raise ConfigError("the pseudonym table has a patient or a pseudonym twice.", hint="Restore it from a copy.", path=path)
-    return found
-
-
-def _write_table(path: Path, names: Mapping[str, str], secret: Secret) -> None:
-    rows = [
-        {"patient_id": patient, "pseudonym": names[patient], "days": secret.days(patient), "key_check": secret.check()}
-        for patient in sorted(names)
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_private(path, to_csv(_TABLE_COLUMNS, rows))
-
-
-def _write_private(path: Path, text: str) -> None:
-    """For nobody's eyes but the owner's."""
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
-    path.chmod(0o600)
-
-
-def _write(path: Path, schema: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    write_bytes(path, to_csv([column.name for column in schema.columns], rows).encode("utf-8", "backslashreplace"))
-
-
-def _remove(folder: Path, name: str) -> None:
-    """A file, and the folders that it leaves empty."""
-    path = folder / name
-    path.unlink(missing_ok=True)
-    for parent in path.parents:
-        if parent == folder or not parent.is_relative_to(folder):
-            return
-        try:
-            parent.rmdir()
-        except OSError:
-            return
 
 
 def _words(path: Path | None) -> list[str]:
@@ -599,14 +493,6 @@ def _words(path: Path | None) -> list[str]:
         raise ConfigError(
             "the list of words cannot be read.", hint="Give a text file in UTF-8, one word a line.", path=path
         ) from error
-
-
-def _loaded(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _stamp(path: Path, folder: Path) -> list[Any]:
