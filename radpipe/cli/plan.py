@@ -23,9 +23,11 @@ import click
     help="Of two models' errors on the same patients.",
 )
 @click.option("--workers", "-w", type=click.IntRange(1), help="For the hours; by default one per core.")
+@click.option("--controls", is_flag=True, help="Count the negative controls, as `radpipe run --controls` makes them.")
 @click.option("--out", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A page to write, FILE.html.")
 def plan(
-    cohort: Path, outcome: str | None, positive: str | None, clinical: str, auc: float, correlation: float, workers: int | None, out: Path | None
+    cohort: Path, outcome: str | None, positive: str | None, clinical: str, auc: float, correlation: float, workers: int | None,
+    controls: bool, out: Path | None,
 ) -> int:  # fmt: skip
     """Say what COHORT can answer: events, candidate parameters against Riley's criteria, the gap between two models that could be
     found, which verdicts are in reach, and the hours and disk of the run.
@@ -41,13 +43,20 @@ def plan(
 
         if outcome or positive or clinical:
             raise ConfigError("--outcome, --positive and --clinical are of a manifest.", hint="The workflow says them itself.")
-        found = plan_workflow(load_workflow(path), auc=auc, correlation=correlation, workers=workers)
+        found = plan_workflow(load_workflow(path), auc=auc, correlation=correlation, workers=workers, controls=controls)
     else:
         if not outcome:
             raise ConfigError("a manifest does not say which column is the outcome.", hint="Add --outcome COLUMN.", path=path)
         columns = tuple(name.strip() for name in clinical.split(",") if name.strip())
         found = plan_manifest(
-            path, outcome, positive=positive, clinical=columns, auc=auc, correlation=correlation, workers=workers
+            path,
+            outcome,
+            positive=positive,
+            clinical=columns,
+            auc=auc,
+            correlation=correlation,
+            workers=workers,
+            controls=controls,
         )
     click.echo(found.as_text())
     if out is not None:
@@ -56,6 +65,6 @@ def plan(
         from radpipe.io.files import write_bytes
         from radpipe.report.plan_page import render
 
-        write_bytes(out, render(asdict(found), found.said()).encode("utf-8"))
+        write_bytes(out, render(asdict(found), found.said(), found.said_of_controls()).encode("utf-8"))
         click.echo(f"\n{out}")
     return 0

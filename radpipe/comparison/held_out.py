@@ -6,7 +6,7 @@ has several cases) answers the question and carries the verdict. It holds for th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -25,7 +25,8 @@ from radpipe.evaluation.fold_metrics import FOLD_METRICS, Truth
 from radpipe.evaluation.predictions import Scores, check_predictions, scores_of
 
 LEAST = 10
-"""Cases with and without the event below which a held-out set says nothing of two models."""
+"""Patients with and without the event (of each class, of times with the event) below which a held-out set says nothing of two
+models."""
 
 
 def compare_held_out(
@@ -39,7 +40,7 @@ def compare_held_out(
     """Test every two models; table COMPARISON.
 
     predictions : rows with role "test" in one fold of one repeat (several seeds are averaged). thresholds : model -> threshold
-    of its calls (McNemar); 0.5 without. With fewer than 10 cases with or without the event no verdict is given, and the row
+    of its calls (McNemar); 0.5 without. With fewer than 10 patients with or without the event no verdict is given, and the row
     says that the set is too small. CohortError where the models do not have the same cases, or all cases are of one class.
     """
     check_predictions(predictions)
@@ -54,7 +55,8 @@ def compare_held_out(
             )
         (models[name],) = scores.by_fold.values()
     check_same_cases(models)
-    too_small = why_too_small(next(iter(models.values())).truth(horizon))
+    first = next(iter(models.values()))
+    too_small = why_too_small(first.truth(horizon), [patients.get(case, case) for case in first.cases.tolist()])
     rows: list[dict[str, Any]] = []
     for a, b in combinations(sorted(models), 2):
         if settings.primary and {a, b} == {*settings.primary}:
@@ -91,15 +93,24 @@ def check_same_cases(models: Mapping[str, Scores]) -> None:
             )
 
 
-def why_too_small(truth: Truth) -> str:
-    """Why a held-out set says nothing of two models; empty where it may."""
+def why_too_small(truth: Truth, patients: Sequence[str]) -> str:
+    """Why a held-out set says nothing of two models; empty where it may. patients : of every case; a patient with several counts once."""
+    _, first = np.unique(np.array(patients, str), return_index=True)
+    y, n = truth.y[first], len(first)
     if truth.value is not None:
-        return "" if len(truth.y) >= 2 * LEAST else f"too small to say anything: {len(truth.y)} cases, {2 * LEAST} are asked for"
-    events = int(np.sum(truth.y == 1))
-    others = len(truth.y) - events
-    if min(events, others) >= LEAST:
+        return "" if n >= 2 * LEAST else f"too small to say anything: {n} patients, {2 * LEAST} are asked for"
+    events = int(np.sum(y == 1))
+    if truth.time is not None:  # who is censored need not be many: of two events the later one is compared with the earlier
+        enough = events >= LEAST and n >= 2 * LEAST
+        asked = f"{LEAST} with the event among {2 * LEAST} are asked for"
+        return "" if enough else f"too small to say anything: {events} with the event among {n} patients, {asked}"
+    counts = {int(code): int(np.sum(y == code)) for code in np.unique(y)}
+    if min(counts.values()) >= LEAST:
         return ""
-    return f"too small to say anything: {events} with and {others} without the event, {LEAST} of each are asked for"
+    if set(counts) <= {0, 1}:
+        return f"too small to say anything: {events} with and {n - events} without the event, {LEAST} of each are asked for"
+    listed = ", ".join(f"{count} of class {code}" for code, count in counts.items())
+    return f"too small to say anything: {listed}, {LEAST} of each are asked for"
 
 
 def _run(

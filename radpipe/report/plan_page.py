@@ -10,8 +10,8 @@ import jinja2
 from radpipe.report import html, words
 
 
-def render(plan: dict[str, Any], said: list[str]) -> str:
-    """plan : the fields of :class:`radpipe.stages.plan.Plan`. said : what can be resolved, in sentences."""
+def render(plan: dict[str, Any], said: list[str], of_controls: str) -> str:
+    """plan : the fields of :class:`radpipe.stages.plan.Plan`. said : what can be resolved, in sentences. of_controls : their time."""
     from radpipe.report import plan_figures as figures  # matplotlib: a second to import, wanted here only
 
     environment = jinja2.Environment(
@@ -25,5 +25,10 @@ def render(plan: dict[str, Any], said: list[str]) -> str:
         "demands": figures.demands(plan["demands"], plan["patients"]) if any(d["patients"] for d in plan["demands"]) else None,
     }
     return environment.from_string(template).render(
-        plan=plan, said=said, figures=drawn, hours=words.duration(plan["seconds"]), disk=words.megabytes(plan["disk_mb"])
+        plan=plan,
+        said=said,
+        of_controls=of_controls,
+        figures=drawn,
+        hours=words.duration(plan["seconds"]),
+        disk=words.megabytes(plan["disk_mb"]),
     )

@@ -147,7 +147,8 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
     """The answer to the primary question.
 
     row : of the comparison table, as JSON values; None where no pair was named beforehand. design : repeats, folds, n, events
-    (None where the outcome has none), level (of the intervals), planned (whether the question stood before the outcomes were read).
+    (None where the outcome has none), level (of the intervals), planned (whether the question stood before the outcomes were read);
+    patients, where it is known that some have several cases: events then are patients, too.
     Gives kind, headline, sentences.
     """
     if row is None:
@@ -176,9 +177,7 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         }
     kind = row["verdict"]
     lead, other = (a, b) if (effect > 0) != lower_is_better(name) else (b, a)
-    of_patients = plural(design["n"], "case")
-    if design["events"] is not None:
-        of_patients += f" and {plural(design['events'], 'event')}"
+    of_patients = _of_patients(design)
     if effect == 0:
         seen = f"{a} and {b} had the same {metric} on average"
     else:
@@ -188,6 +187,7 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
     ends = f"{size(low, name, sign=True)} to {size(high, name, sign=True)}"
     true_range = f"the {level} interval of the difference ({sides}) runs from {ends}"
     sentences = []
+    too_small = why_too_small(str(row["method"]))
     if kind in ("a_better", "b_better"):
         headline = f"{lead} predicted better than {other} in this cohort."
         sentences.append(f"Over {_design(design)}, {seen}; {true_range}.")
@@ -196,6 +196,9 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         headline = f"{a} and {b} predict equally well, within ±{size(margin, name)} {metric}."
         before = ", and the margin was set before the outcomes were read" if design.get("planned") else ""
         sentences.append(f"Over {_design(design)}, {seen}; {true_range}{before}.")
+    elif too_small:
+        headline = f"Not resolved: too few patients to say whether {a} or {b} predicts better."
+        sentences.append(f"{sentence(too_small)} No verdict is given, whatever was seen: {seen}; {true_range}.")
     else:
         headline = f"Not resolved: these data cannot tell whether {a} or {b} predicts better."
         sentences.append(f"Over {_design(design)}, {seen}, but {true_range}: {_compatible(a, b, low, high, margin, name)}.")
@@ -217,6 +220,12 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
     return {"kind": kind, "headline": headline, "sentences": sentences}
 
 
+def why_too_small(method: str) -> str:
+    """What the method of a comparison on held-out patients says first where they are too few for a verdict; else empty."""
+    first = method.partition(";")[0]
+    return first if first.startswith("too small to say anything") else ""
+
+
 def verdict_kind(row: Mapping[str, Any] | None) -> str:
     """Of the primary row: a_better, b_better, equivalent or not_resolved; none where no pair is primary."""
     return "none" if row is None else str(row["verdict"]) if row["p_value"] is not None else "not_resolved"
@@ -226,6 +235,15 @@ def _design(design: Mapping[str, Any]) -> str:
     if not design["repeats"]:
         return "patients that were held out"
     return f"{plural(design['repeats'], 'repeat')} of {design['folds']}-fold cross-validation"
+
+
+def _of_patients(design: Mapping[str, Any]) -> str:
+    """'34 cases and 13 events', '45 cases of 15 patients, 6 with the event'."""
+    cases, events = plural(design["n"], "case"), design["events"]
+    patients = design.get("patients", design["n"])
+    if patients == design["n"]:
+        return cases if events is None else f"{cases} and {plural(events, 'event')}"
+    return f"{cases} of {plural(patients, 'patient')}" + ("" if events is None else f", {events} with the event")
 
 
 def _compatible(a: str, b: str, low: float, high: float, margin: float, metric: str) -> str:

@@ -28,7 +28,7 @@ from radpipe.stages._progress import Progress
 from radpipe.stages.compare_external import external_facts, judge_runs
 from radpipe.stages.compare_facts import costs, metrics_and_curves, settings_of
 from radpipe.stages.compare_sources import Source, read_source
-from radpipe.stages.predict import FAILURE_COLUMNS
+from radpipe.stages.refit import FAILURE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def compare_external(
     found = _compared(sides, primary, changes)
     found = replace(found, developed=tuple(run for run, _, _ in judged))
     measured = metrics_and_curves(found.sources, found.together)
-    facts = external_facts(cohort, judged, found.together.predictions, measured[0], found.settings.alpha)
+    facts = external_facts(cohort, judged, found.together.predictions, measured[0], found.rows, found.settings.alpha)
     sentences = (*found.sentences, *facts["said"])
     return replace(found, external=facts, measured=measured, sentences=sentences)
 
@@ -193,12 +193,15 @@ def _primary(rows: pd.DataFrame) -> dict[str, Any] | None:
 
 def _design(both: Together, settings: ComparisonSettings) -> dict[str, Any]:
     tested = both.predictions[both.predictions["role"] == "test"].drop_duplicates("case_id")
+    people = tested.loc[~tested["case_id"].map(lambda case: both.patients.get(case, case)).duplicated()]
     splits = both.splits
+    with_event = "value" not in tested.columns and len(class_columns(tested)) <= 2
     return {
         "repeats": 0 if splits is None else int(splits["repeat"].nunique()),
         "folds": 0 if splits is None else int(splits["fold"].nunique()),
         "n": len(tested),
-        "events": None if "value" in tested.columns else int(np.sum(tested["y_true"] == 1)),
+        "patients": len(people),
+        "events": int(np.sum(people["y_true"] == 1)) if with_event else None,
         "level": 1 - settings.alpha,
     }
 

@@ -31,9 +31,8 @@ from radpipe.io.run_folder import RunFolder, safe_name
 from radpipe.io.store import Store
 from radpipe.io.tables import read_table, write_table
 from radpipe.io.volumes import read_mask, write_image, write_mask
-from radpipe.models.config import Cnn3dParams, inputs_of
 from radpipe.preprocessing.controls import random_region, shuffle_voxels
-from radpipe.stages import extract, habitats, preprocess, select, train
+from radpipe.stages import control_models, extract, habitats, preprocess, select, train
 from radpipe.stages._progress import Progress
 from radpipe.stages.cohort import case_payload, manifest_path
 from radpipe.stages.context import Context, StageResult
@@ -43,7 +42,6 @@ NAME = "controls"
 NEEDS = ("every table up to predictions",)
 MAKES = ("controls", "controls/")
 FOLDER = "controls"
-_OF_FEATURES = ("selected", "features")
 
 
 def run(context: Context) -> StageResult:
@@ -55,10 +53,8 @@ def run(context: Context) -> StageResult:
     observed = _whole(context, context.read(tables.PREDICTIONS), list(context.workflow.models))
     rows = _permuted(context, settings, observed)
     rows += _noise(context, settings, observed)
-    # Rows of patients are made of several regions: noise, shuffling and moving would have to be done per region, and are left out.
-    if context.workflow.needs_images and context.workflow.features.table is None and context.workflow.patients is None:
-        for kind in ("shuffled_voxels", "random_region"):
-            rows += _altered_images(context, kind, settings, observed)
+    for kind in ("shuffled_voxels", "random_region"):
+        rows += _altered_images(context, kind, settings, observed)
     context.write(tables.CONTROLS, rows, csv=True)
     named = [f"{row['control']} {row['model']}" for row in rows]
     flagged = sum(bool(row["flagged"]) for row in rows)
@@ -146,17 +142,10 @@ def _row(control: str, model: str, metric: str, observed: Mapping[str, dict[str,
 # permuted outcomes
 
 
-def _feature_arm(workflow: Workflow) -> str | None:
-    """The cheapest model that stands for the feature arm: of the primary pair, else the first that eats selected features."""
-    able = [name for name, model in workflow.models.items() if set(inputs_of(model)) & set(_OF_FEATURES)]
-    first = [name for name in workflow.comparison.primary or () if name in able]
-    return first[0] if first else able[0] if able else None
-
-
 def _permuted(context: Context, settings: ControlSettings, observed: Mapping[str, dict[str, float]]) -> list[dict[str, Any]]:
     """Selection, fit and recalibration again with outcomes dealt anew within the folds of one repeat, B times."""
     workflow = context.workflow
-    name = settings.model or _feature_arm(workflow)
+    name = control_models.of_permuted(workflow, settings)
     if name is None:
         return []
     cohort, splits = context.read(tables.COHORT), context.read(tables.SPLITS)
@@ -207,12 +196,8 @@ def _permuted(context: Context, settings: ControlSettings, observed: Mapping[str
 
 def _noise(context: Context, settings: ControlSettings, observed: Mapping[str, dict[str, float]]) -> list[dict[str, Any]]:
     workflow = context.workflow
-    names = [
-        name
-        for name, model in workflow.models.items()
-        if set(inputs_of(model)) & set(_OF_FEATURES) and not isinstance(model, Cnn3dParams)
-    ]
-    if not settings.noise_columns or not names or workflow.patients is not None:
+    names = control_models.of_noise(workflow, settings)
+    if not names:
         return []
     own = _with_models(workflow, names)
     with _control(context, "noise_columns", own) as inner:
@@ -255,12 +240,7 @@ def _altered_images(
 ) -> list[dict[str, Any]]:
     """Extraction, selection and fits of all models that look at the image, on images or regions without the lesion's pattern."""
     workflow = context.workflow
-    names = [
-        name
-        for name, model in workflow.models.items()
-        if (set(inputs_of(model)) & set(_OF_FEATURES) or (isinstance(model, Cnn3dParams) and settings.networks))
-        and model.kind != "average"
-    ]
+    names = control_models.of_altered_images(workflow, settings)
     if not names:
         return []
     own = _with_models(workflow, names)

@@ -18,7 +18,7 @@ from radpipe.features.dictionary import feature_dictionary
 from radpipe.io.tables import read_text_table
 from radpipe.report import words
 from radpipe.stages.cohort import load_cases
-from radpipe.stages.forecast import cost, disk_bytes, elapsed
+from radpipe.stages.forecast import controls_seconds, cost, disk_bytes, elapsed
 
 GAPS = np.round(np.arange(0.0, 0.301, 0.01), 2)
 """True gaps of AUC at which the chance of each verdict is drawn."""
@@ -37,7 +37,8 @@ class Demand:
 @dataclass(frozen=True)
 class Plan:
     """kind : of the outcome. events : of two classes, those of class 1; of times, the event meant. chances : true gap of AUC ->
-    chance of the verdicts better and equivalent (of two classes only). hours, disk_mb : of the run; NaN for a bare manifest."""
+    chance of the verdicts better and equivalent (of two classes only). seconds, disk_mb : of the run, its controls included where
+    ``controlled``. controls_s : what controls take of these seconds, or would add."""
 
     name: str
     kind: str
@@ -54,6 +55,8 @@ class Plan:
     seconds: float
     workers: int
     disk_mb: float
+    controlled: bool
+    controls_s: float
     problems: tuple[str, ...] = field(default=())
 
     def as_text(self) -> str:
@@ -73,11 +76,21 @@ class Plan:
             "",
             f"  time        about {words.duration(self.seconds)} with {self.workers} worker(s), for lesions of about the demo's size",
         ]
+        lines.append(f"              {self.said_of_controls()}")
         lines.append(f"  disk        about {words.megabytes(self.disk_mb)} for the run folder")
         lines.append(f"  question    SHA-256 {self.question_sha256[:16]}... of primary pair, metric, margin and alpha")
         if self.problems:
             lines += ["", f"  {len(self.problems)} case(s) would fail:"] + [f"    {problem}" for problem in self.problems[:10]]
         return "\n".join(lines)
+
+    def said_of_controls(self) -> str:
+        """What of the time is the negative controls'."""
+        if not self.controls_s:
+            return "no negative control can be made of it"
+        takes = words.duration(self.controls_s)
+        return (
+            f"of these {takes} for negative controls" if self.controlled else f"negative controls (--controls) would add {takes}"
+        )
 
     def said(self) -> list[str]:
         """What can be resolved, in sentences."""
@@ -108,8 +121,15 @@ class Plan:
         return found
 
 
-def plan_workflow(workflow: Workflow, *, auc: float, correlation: float, workers: int | None = None) -> Plan:
-    """auc : expected of the better-known model. correlation : of the two models' errors. CohortError, ConfigError as a run raises them."""
+def plan_workflow(
+    workflow: Workflow, *, auc: float, correlation: float, workers: int | None = None, controls: bool = False
+) -> Plan:
+    """auc : expected of the better-known model. correlation : of the two models' errors. controls : as ``radpipe run --controls``.
+
+    CohortError, ConfigError as a run raises them.
+    """
+    if controls and workflow.controls is None:
+        workflow = workflow.with_controls()
     rows, problems = load_cases(workflow)
     wanted = workers or workflow.compute.count
     candidates = {"clinical columns": _clinical_parameters(rows, workflow.cohort.clinical)} if workflow.cohort.clinical else {}
@@ -121,7 +141,8 @@ def plan_workflow(workflow: Workflow, *, auc: float, correlation: float, workers
     return _plan(
         workflow.title or workflow.name, workflow.cohort.outcome_kind, rows, candidates, design,
         horizon=workflow.cohort.horizon, question_sha256=question_key(workflow.comparison), seconds=elapsed(cost(workflow, rows), wanted),
-        workers=wanted, disk_mb=disk_bytes(workflow, rows) / 1e6, problems=tuple(str(problem) for problem in problems),
+        workers=wanted, disk_mb=disk_bytes(workflow, rows) / 1e6, controlled=workflow.controls is not None,
+        controls_s=controls_seconds(workflow, rows, wanted), problems=tuple(str(problem) for problem in problems),
     )  # fmt: skip
 
 

@@ -63,10 +63,11 @@ def read_truths(
 def refuse_known(cohort: pd.DataFrame, fresh: pd.DataFrame, manifest: Path) -> None:
     """CohortError where a new patient is one of the run's, by name or by the content of a file; or stands there under two names."""
     ours = set(cohort["patient_id"].astype(str))
-    held = {
-        digest: (str(row["case_id"]), str(row["patient_id"]))
-        for row in cohort.to_dict("records") for digest in (row["image_sha256"], row["mask_sha256"]) if digest
-    }  # fmt: skip
+    held: dict[str, dict[str, str]] = {}  # digest -> patient -> case; those of the run first
+    for row in cohort.to_dict("records"):
+        for digest in {row["image_sha256"], row["mask_sha256"]} - {""}:
+            held.setdefault(digest, {}).setdefault(str(row["patient_id"]), str(row["case_id"]))
+    found = []
     for row in fresh.to_dict("records"):
         case_id, patient = str(row["own_id"]), str(row["own_patient"])
         if patient in ours:
@@ -77,16 +78,19 @@ def refuse_known(cohort: pd.DataFrame, fresh: pd.DataFrame, manifest: Path) -> N
             )  # fmt: skip
         for what in ("image", "mask"):
             path = Path(row[f"{what}_path"])
-            if not row[f"{what}_path"] or not path.is_file():
-                continue
-            digest = sha256_file(path)
-            case, owner = held.setdefault(digest, (case_id, patient))
-            if owner != patient:
-                whose = f"case {case} of the run (patient {owner!r})" if owner in ours else f"case {case} (patient {owner!r})"
-                raise CohortError(
-                    f"its {what} is, byte for byte, that of {whose}: one patient under two ids.",
-                    hint="Leave one of them out, or give both the same patient_id where both are new.", case_id=case_id, path=path,
-                )  # fmt: skip
+            if row[f"{what}_path"] and path.is_file():
+                found.append((what, path, case_id, patient, held.setdefault(sha256_file(path), {})))
+                found[-1][-1].setdefault(patient, case_id)
+    for what, path, case_id, patient, owners in found:
+        owner, case = next(iter(owners.items()))
+        # A mask that three patients share is a box or a sphere of one size, and tells nothing of whose it is.
+        if owner == patient or (what == "mask" and len(owners) > 2):
+            continue
+        whose = f"case {case} of the run (patient {owner!r})" if owner in ours else f"case {case} (patient {owner!r})"
+        raise CohortError(
+            f"its {what} is, byte for byte, that of {whose}: one patient under two ids.",
+            hint="Leave one of them out, or give both the same patient_id where both are new.", case_id=case_id, path=path,
+        )  # fmt: skip
 
 
 def weights_of(context: Context, folder: RunFolder) -> dict[str, str]:

@@ -158,7 +158,7 @@ def _confounding(
         volume = _volume(context, cohort, features[str(sources)])
         if volume is None:
             continue
-        case_ids = [case_id for case_id in table.index if case_id in volume.index]
+        case_ids = [case_id for case_id in table.index if case_id in volume.index and case_id in cohort.index]
         target = Target.told(_inputs.outcome(context.workflow, cohort, case_ids))
         answer, words = answer_of(target)
         for feature, times in rows.groupby("feature").size().items():

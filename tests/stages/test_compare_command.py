@@ -85,7 +85,7 @@ def test_a_run_two_runs_and_two_tables_give_the_same_numbers(tmp_path: Path, sid
     same(one.rows, runs.rows)
     same(one.rows, files.rows)
     assert one.rows["primary"].all()
-    assert files.design == {"repeats": REPEATS, "folds": FOLDS, "n": N, "events": 12, "level": 0.95}
+    assert files.design == {"repeats": REPEATS, "folds": FOLDS, "n": N, "patients": N, "events": 12, "level": 0.95}
     page = write_comparison(files, tmp_path / "out").read_text()
     assert files.headline in page.replace("&#39;", "'")
     assert (tmp_path / "out" / "comparison.csv").is_file()

@@ -19,6 +19,7 @@ from radpipe.core.tables import SCHEMAS, json_schema
 from radpipe.errors import CohortError, ConfigError
 from radpipe.io.volumes import read_image, write_mask
 from radpipe.pipeline import RunResult
+from radpipe.stages.predict import predict
 
 pytestmark = pytest.mark.usefixtures("warm_servers")
 
@@ -248,3 +249,16 @@ def test_parameters_of_a_modality_may_lie_in_a_file(study) -> None:
     workflow = load_workflow(study.write(patients={"rule": "largest", "params": {"PET": "pet.yaml"}}))
     assert workflow.features_of("PET").params == {"setting": {"binWidth": 0.125}}
     assert workflow.features_of("CT") == workflow.features
+
+
+@pytest.mark.slow  # a refit: half a minute beside other work
+def test_patients_of_several_regions_are_predicted(finished: Path, module_study, tmp_path: Path) -> None:
+    """A refit knows new patients' rows, and looks at volume among those alone whom it learns from."""
+    rows = pd.DataFrame([row for row in module_study.rows if row["patient_id"] in ("P05", "P06")])
+    for name in ("image_path", "mask_path"):
+        rows[name] = [str(module_study.folder / path) for path in rows[name]]
+    rows.drop(columns="relapse").to_csv(tmp_path / "new.csv", index=False)
+    found = predict(finished, tmp_path / "new.csv", tmp_path / "out.csv", models=["ann"], workers=1)
+    assert found.failures == [] and [row["patient_id"] for row in found.rows] == ["P05", "P06"] == list(found.seen)
+    confounding = pd.read_parquet(finished / "refit" / "selection_volume.parquet")
+    assert (confounding["n"] <= 10).all() and len(confounding)

@@ -12,9 +12,11 @@ import pytest
 
 from radpipe.config import load_workflow
 from radpipe.errors import CohortError, ConfigError, RunError
+from radpipe.io.files import sha256_file
 from radpipe.pipeline import run
 from radpipe.stages.compare_command import compare_external, write_comparison
 from radpipe.stages.predict import predict
+from radpipe.stages.refit_judged import refuse_known
 
 pytestmark = pytest.mark.usefixtures("warm_servers")
 
@@ -213,3 +215,30 @@ def test_an_external_cohort_that_would_mislead_is_refused(done, external, tmp_pa
     with pytest.raises(CohortError, match=said) as error:
         compare_external([str(out)], tmp_path / "manifest.csv", primary=("ann", "volume"), workers=1)
     assert error.value.hint
+
+
+def test_a_mask_that_many_share_tells_nothing_of_whose_it_is(tmp_path):
+    """A box of one size on every patient is no patient under two ids; a mask that one new patient shares with one of the run's is."""
+    for name, content in (("box", b"a box"), ("lesion", b"a lesion"), ("one", b"1"), ("two", b"2")):
+        (tmp_path / name).write_bytes(content)
+    box, lesion = (sha256_file(tmp_path / name) for name in ("box", "lesion"))
+    run = pd.DataFrame(
+        {
+            "case_id": ["A", "B", "C"],
+            "patient_id": ["A", "B", "C"],
+            "image_sha256": ["1a", "1b", "1c"],
+            "mask_sha256": [box, box, lesion],
+        }
+    )
+
+    def fresh(*masks):
+        return pd.DataFrame(
+            [{"own_id": f"N{k}", "own_patient": f"N{k}", "image_path": str(tmp_path / ("one", "two")[k]), "mask_path": str(tmp_path / mask)}
+             for k, mask in enumerate(masks)]
+        )  # fmt: skip
+
+    refuse_known(run, fresh("box", "box"), tmp_path / "new.csv")
+    with pytest.raises(CohortError, match=r"case C of the run .patient 'C'.: one patient under two ids"):
+        refuse_known(run, fresh("box", "lesion"), tmp_path / "new.csv")
+    with pytest.raises(CohortError, match=r"that of case N0 .patient 'N0'."):
+        refuse_known(run.iloc[:0], fresh("box", "box"), tmp_path / "new.csv")
