@@ -236,7 +236,7 @@ class _Manifest:
                 key = (os.path.normpath(base / image), os.path.normpath(base / mask), str(_label(label, self.default_label)))
                 seen[key].append(case_id)
         return [
-            f"the cases {_join(ids)} are the same region (same image, mask and label)."
+            f"the cases {_join(ids)} are the same region (same image, mask and label): leave one of them out."
             for ids in seen.values()
             if len(set(ids)) > 1
         ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from radpipe.cohort.config import CohortSettings
-from radpipe.cohort.outcomes import MISSING, Outcomes, canonical, joined, read_outcomes
+from radpipe.cohort.outcomes import EVENT, MISSING, Outcomes, canonical, joined, read_outcomes
 
 
 def read_as_known(
@@ -16,6 +16,8 @@ def read_as_known(
 
     Its problems: a value that the run's patients do not have (another coding), one class only, nobody with the event.
     """
+    if settings.outcome_kind == "time_to_event":
+        return _times_as_known(raw, known, settings)
     if settings.outcome_kind != "classes":
         return read_outcomes(raw, settings)
     name = settings.outcome
@@ -42,4 +44,26 @@ def read_as_known(
             found,
             problems=[f"the outcome {name!r} has one class only ({held}): nothing can be told apart. Add patients of the other."],
         )
+    return found
+
+
+def _times_as_known(raw: Mapping[str, Sequence[str]], known: Mapping[str, Sequence[str]], settings: CohortSettings) -> Outcomes:
+    """Times by the run's own words for the event, what competes with it, and being censored."""
+    name = settings.outcome
+    found = read_outcomes(raw, settings)
+    theirs = {canonical(cell) for cell in known[name] if cell.casefold() not in MISSING}
+    named = {canonical(value) for value in (*settings.event, *settings.competing, *settings.censored)}
+    values = sorted({canonical(cell) for cell in raw[name] if cell.casefold() not in MISSING})
+    odd = [value for value in values if value not in theirs | named]
+    event = joined(list(settings.event))
+    if odd:
+        return replace(found, problems=[
+            f"the outcome {name!r} holds {joined(odd[:6])}, and the run's patients have {joined(sorted(theirs))} (the event is {event}): "
+            "another coding. Write it as in the run."
+        ])  # fmt: skip
+    if values and EVENT not in found.codes:
+        return replace(found, problems=[
+            f"nobody has the event: in the run it is {event}, and the outcome {name!r} holds {joined(values[:6])}, so no order of events "
+            "can be judged. Add patients who had it."
+        ])  # fmt: skip
     return found

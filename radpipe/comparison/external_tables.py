@@ -125,11 +125,16 @@ def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     cells = frame[column]
     numbers = pd.to_numeric(cells.where(cells.astype(str).str.strip() != "", None), errors="coerce").astype("float64")
     bad = numbers.isna() | ~np.isfinite(numbers)
-    if bad.any() and column not in ("time", "value", "score", "p_0", "p_1"):
+    # A number's or a time's table may hold p_0 and p_1 that nobody filled in; a score stands in their place.
+    told = column not in ("p_0", "p_1") or not {"score", "time", "value"} & set(frame.columns)
+    if bad.any() and told and not (column == "p_0" and bad.all()):
         row = int(bad.to_numpy().argmax())
+        empty = str(cells.iloc[row]).strip() in ("", "nan")
+        hints = {"y_true": "Code the outcome as 0 and 1."}
+        probability = "Every case needs its probability: predict it, or leave the case out on both sides."
         raise CohortError(
-            f"{column} is {cells.iloc[row]!r} in row {row + 2}, which is no number.",
-            hint="Code the outcome as 0 and 1." if column == "y_true" else "Write a number.",
+            f"{column} is {'empty' if empty else repr(cells.iloc[row])} in row {row + 2}{'' if empty else ', which is no number'}.",
+            hint=hints.get(column, probability if column.startswith("p_") else "Write a number."),
             case_id=str(frame["case_id"].iloc[row]),
         )  # fmt: skip
     return numbers

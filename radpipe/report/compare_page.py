@@ -93,6 +93,7 @@ def render(
     return environment.from_string(template).render(
         c=said, parts=(first, later), rows=rows, primary=primary, models=models, figures=drawn, metric=metric, level=level, shown=shown, names=named,
         ranking=ranking, methods=_methods(models, shown), verdict=words.verdict_kind(primary),
+        benefit_method=next((str(method) for method in curves["method"]), ""),
         margin=rows[0]["margin"], with_events=two or kind == "time_to_event",
     )  # fmt: skip
 

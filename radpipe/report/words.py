@@ -47,6 +47,8 @@ LABELS = {
     "average": "Average of both",
     "deep": "Deep features",
 }
+TEST_NAMES = {"corrected_t": "corrected resampled t", "delong": "DeLong", "paired_bootstrap": "bootstrap of whole patients"}
+"""How the interval of a difference is made."""
 CALIBRATED_REPEATS = 10
 """Repeats at which the comparison's test was calibrated (radpipe.evaluation.resampled)."""
 
@@ -184,6 +186,8 @@ def verdict(row: Mapping[str, Any] | None, design: Mapping[str, Any]) -> dict[st
         way = "lower, which is better," if lower_is_better(name) else "higher"
         seen = f"the {metric} of {lead} was {way} by {size(abs(effect), name)} on average"
     sides = f"{a} minus {b}; below zero {a} is better" if lower_is_better(name) else f"{a} minus {b}"
+    by = TEST_NAMES.get(str(row.get("test", "")), "")
+    sides += f"; {by}" if by else ""
     ends = f"{size(low, name, sign=True)} to {size(high, name, sign=True)}"
     true_range = f"the {level} interval of the difference ({sides}) runs from {ends}"
     sentences = []

@@ -17,7 +17,7 @@ from radpipe.comparison.question import question_key, standing
 from radpipe.comparison.sides import Together, carries_verdict, compare_sides, together
 from radpipe.core import tables
 from radpipe.core.registry import nearest
-from radpipe.errors import ConfigError
+from radpipe.errors import CohortError, ConfigError
 from radpipe.evaluation.predictions import class_columns, outcome_kind
 from radpipe.io.files import write_bytes
 from radpipe.io.rows import write_rows
@@ -125,7 +125,10 @@ def _compared(sources: Sequence[Source], primary: tuple[str, ...] | None, change
     planned = dict(sources[0].settings.get("comparison") or {}) if len(sources) == 1 else {}
     settings = ask(list(both.models), planned, primary, changes)
     own = bool(planned) and standing(sources[0].questions, question_key(settings))["prior"]
-    rows = compare_sides(both, settings, horizon=settings_of(sources)[1])
+    try:
+        rows = compare_sides(both, settings, horizon=settings_of(sources)[1])
+    except CohortError as error:
+        raise error.about(path=sources[0].path) from error
     design = _design(both, settings)
     said = words.verdict(_primary(rows), {**design, "planned": own})
     return Compared(
@@ -161,6 +164,12 @@ def ask(
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if name == "margin":
+            raise ConfigError(
+                f"--margin is {asked['margin']:g}; it lies above 0 and below 1.",
+                hint="It is the largest difference that would not matter (0.05 AUC by default): with none at all, no two models could ever "
+                "be called equivalent.",
+            ) from error
         raise ConfigError(f"--{name}: {first['msg']}.", hint="See `radpipe compare --help`.") from error
 
 

@@ -17,7 +17,7 @@ import radpipe
 from radpipe.core import tables
 from radpipe.core.registry import nearest
 from radpipe.correlation.screen import Outcome, OutcomeKind, cluster_features, screen, tertile_curves
-from radpipe.errors import CohortError, ConfigError
+from radpipe.errors import CohortError, ConfigError, RadpipeError
 from radpipe.intake.outcomes import join_outcomes
 from radpipe.io.files import write_bytes
 from radpipe.io.spreadsheets import read_sheet
@@ -99,7 +99,10 @@ def run(features: Path, outcomes: Path, question: Question, out: Path) -> Correl
     correlate.json. RadpipeError names what cannot be used."""
     question.check()
     joined = read_inputs(features, outcomes, question)
-    found = correlate(joined, question)
+    try:
+        found = correlate(joined, question)
+    except RadpipeError as error:
+        raise error.about(path=outcomes) from error
     write(found, question, joined, out, features=features, outcomes=outcomes)
     return found
 
@@ -233,7 +236,7 @@ def correlate(joined: Joined, question: Question) -> Correlated:
         )
     outcomes = [_outcome(joined.clinical[name], name, question) for name in question.outcomes]
     if question.time:
-        outcomes.append(_times(joined.clinical, question))
+        outcomes.append(_times(joined.clinical, question, joined.patients))
     associations, curves = [], []
     for outcome in outcomes:
         table = screen(features, outcome, covariates=covariates, patients=joined.patients, confidence=question.confidence)
@@ -354,8 +357,8 @@ def _outcome(cells: pd.Series, name: str, question: Question) -> Outcome:
     return Outcome(name, kind, numbers)
 
 
-def _times(clinical: pd.DataFrame, question: Question) -> Outcome:
-    """Times with event codes; negative times are named with the patient's row."""
+def _times(clinical: pd.DataFrame, question: Question, patients: Sequence[str]) -> Outcome:
+    """Times with event codes; a negative time is named with its patient."""
     cells = clinical[question.event]
     values = sorted(set(cells) - {""})
     events, competing = set(question.event_values), set(question.competing_values)
@@ -374,7 +377,20 @@ def _times(clinical: pd.DataFrame, question: Question) -> Outcome:
     text = np.isnan(time) & (clinical[question.time] != "").to_numpy()
     if text.any():
         raise CohortError(
-            f"a time is {clinical[question.time][text].iloc[0]!r}.", hint="Times are numbers (days, months), not dates."
+            f"the time {question.time!r} is {clinical[question.time][text].iloc[0]!r}.",
+            hint="Times are numbers (days, months), not dates.", case_id=patients[int(text.argmax())],
+        )  # fmt: skip
+    below = np.nan_to_num(time) < 0
+    if below.any():
+        raise CohortError(
+            f"the time {question.time!r} is {time[below][0]:g}; times are 0 or more.",
+            hint="Count time from the same start (e.g. the scan) for everybody; leave out who had the event before it.",
+            case_id=patients[int(below.argmax())],
+        )  # fmt: skip
+    if not np.any(code == 1):
+        raise CohortError(
+            f"nobody has the event {question.event!r}.",
+            hint="Say which value is the event: --event-value VALUE, or add patients who had it.",
         )
     n_events, n_others = int(np.sum(code == 1)), int(np.sum(code == 2))
     meaning = (

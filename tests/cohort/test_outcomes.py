@@ -186,3 +186,23 @@ def test_outcomes_of_others_are_read_by_the_coding_of_the_run() -> None:
     assert read_as_known({"relapse": ["no", "yes", "no"]}, yes_no, two).codes == [0, 1, 0]
     assert "another coding" in read_as_known({"relapse": ["0", "1"]}, yes_no, two).problems[0]
     assert "one class only" in read_as_known({"relapse": ["yes", "yes"]}, yes_no, two).problems[0]
+
+
+def test_times_of_others_are_read_by_the_coding_of_the_run() -> None:
+    """0 and 1 where the run says alive and dead: told as another coding, in the words of the run, with nothing of its workflow."""
+    settings = CohortSettings(
+        manifest="m.csv",
+        outcome="state",
+        outcome_kind="time_to_event",
+        time="months",
+        event=("dead",),
+        censored=("alive",),
+        horizon=5,
+    )
+    known = {"state": ["dead", "alive"], "months": ["3", "9"]}
+    fine = read_as_known({"state": ["alive", "dead", "dead"], "months": ["3", "-2", "6"]}, known, settings)
+    assert ([fine.codes[0], fine.codes[2]], fine.problems) == ([0, 1], []) and "is below 0 (-2)" in fine.faults[1][0]
+    (coded,) = read_as_known({"state": ["1", "0"], "months": ["3", "9"]}, known, settings).problems
+    assert "'0' and '1', and the run's patients have 'alive' and 'dead' (the event is 'dead'): another coding" in coded
+    (nobody,) = read_as_known({"state": ["alive", "alive"], "months": ["3", "9"]}, known, settings).problems
+    assert nobody.startswith("nobody has the event: in the run it is 'dead'") and "cohort.event" not in coded + nobody

@@ -165,7 +165,7 @@ def test_tables_with_folds_get_the_corrected_test(binary):
         (lambda t: t.assign(y_true=1 - t["y_true"]), "the coding is swapped"),
         (lambda t: t.assign(y_true=np.where(t["case_id"] == "c003", 0, t["y_true"])), "1 of 120 cases differ"),
         (lambda t: t.assign(y_true=t["y_true"].map({0: "no", 1: "yes"})), "which is no number"),
-        (lambda t: t.assign(p_1=np.where(t["case_id"] == "c003", np.nan, t["p_1"])), "between 0 and 1"),
+        (lambda t: t.assign(p_1=np.where(t["case_id"] == "c003", np.nan, t["p_1"])), "c003.*p_1 is empty in row 5"),
         (lambda t: t.drop(columns="p_1"), "'p_1' is missing"),
         (lambda t: t.rename(columns={"case_id": "case_idd"}), "Did you mean 'case_idd'"),
         (lambda t: t.assign(fold=0, repeat=0), "has not"),

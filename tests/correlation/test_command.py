@@ -145,7 +145,7 @@ def test_a_page_gives_the_same_bytes_again(folder, tmp_path):
         (Question(outcomes=("response",), adjust=("response",)), ConfigError, "at once"),
         (Question(time="months", event="status"), CohortError, "--event-value"),
         (Question(time="months", event="status", event_values=("gone",)), ConfigError, "does not hold 'gone'"),
-        (Question(time="texts", event="status", event_values=("died",)), CohortError, "a time is 'P"),
+        (Question(time="texts", event="status", event_values=("died",)), CohortError, "the time 'texts' is 'P"),
         (Question(outcomes=("response",), batch="scanner", reference="Z"), ConfigError, "no site 'Z'"),
         (Question(outcomes=("response",), batch="texts"), CohortError, "has one case"),
         (Question(outcomes=("response",), adjust=("texts",)), CohortError, "different texts"),
@@ -163,7 +163,7 @@ def test_what_is_refused(question, kind, words, folder, tmp_path):
 def test_bad_tables_are_named(folder, tmp_path):
     sheet = pd.read_csv(folder / "outcomes.csv")
     sheet.assign(months=-sheet["months"]).to_csv(tmp_path / "negative.csv", index=False)
-    with pytest.raises(CohortError, match="times are 0 or more"):
+    with pytest.raises(CohortError, match=r"case P\d+: .*negative.csv: the time 'months' is -.*; times are 0 or more"):
         run(folder / "features.csv", tmp_path / "negative.csv", asked(), tmp_path / "out")
     sheet.assign(status="alive").to_csv(tmp_path / "alive.csv", index=False)
     with pytest.raises(ConfigError, match="does not hold 'died'"):

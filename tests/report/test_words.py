@@ -28,6 +28,28 @@ def test_not_resolved_says_what_could_have_been_seen():
     assert "conservative" not in text
 
 
+@pytest.mark.parametrize(
+    ("test", "named"),
+    [("corrected_t", "corrected resampled t"), ("delong", "DeLong"), ("paired_bootstrap", "bootstrap of whole patients")],
+)
+def test_the_interval_of_the_verdict_names_its_method(test, named):
+    assert f"interval of the difference (ANN minus CNN; {named})" in said(test=test)[1]
+
+
+def test_too_few_patients_get_no_verdict_whatever_was_seen():
+    """And several cases of a patient are said to be such."""
+    method = "too small to say anything: 6 with and 9 without the event, 10 of each are asked for; paired bootstrap"
+    headline, text = said(method=method, test="paired_bootstrap", ci_low=0.01, ci_high=0.2, repeats=0)
+    assert headline == "Not resolved: too few patients to say whether ANN or CNN predicts better."
+    assert (
+        "6 with and 9 without the event" in text
+        and "No verdict is given, whatever was seen" in text
+        and "would have been called" not in text
+    )
+    design = {**DESIGN, "repeats": 0, "n": 45, "events": 15, "patients": 15}
+    assert "45 cases of 15 patients, 15 with the event" in " ".join(words.verdict(ROW, design)["sentences"])
+
+
 @pytest.mark.parametrize(("low", "high", "words_"), [(-0.02, 0.3, "“ANN clearly better”"), (-0.3, 0.02, "“CNN clearly better”")])
 def test_what_the_interval_excludes_is_not_called_possible(low, high, words_):
     _, text = said(ci_low=low, ci_high=high)

@@ -142,7 +142,8 @@ def test_held_out_patients_need_no_folds(tmp_path: Path, sides) -> None:
     [
         (lambda f: f[f["case_id"] != "P03"], "has patients that b has not: P03|never tests|has patients that"),
         (lambda f: f.assign(p_1=f["p_1"] + 1), "probabilities lie between 0 and 1"),
-        (lambda f: f.assign(p_1=np.where(np.arange(len(f)) == 4, np.nan, f["p_1"])), "P04.*p_1 = nan"),
+        (lambda f: f.assign(p_1=np.where(np.arange(len(f)) == 4, np.nan, f["p_1"])), "P04.*p_1 is empty in row 6"),
+        (lambda f: f.assign(p_1=["high" if k == 4 else v for k, v in enumerate(f["p_1"])]), "P04.*p_1 is 'high' in row 6"),
         (lambda f: pd.concat([f, f.head(1)]), "the case stands twice in repeat 0, fold 0"),
         (lambda f: f.assign(y_true=1 - f["y_true"]), "All are the other way round"),
         (lambda f: f.assign(fold=(f["fold"] + f["case_id"].str[1:].astype(int) // 15) % FOLDS), "have different splits"),
@@ -166,7 +167,7 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path, sides, change, said: s
     ("texts", "options", "said"),
     [
         (["a.csv"], {}, "there is one model"),
-        (["a.csv", "b.csv"], {"margin": 0.0}, "--margin"),
+        (["a.csv", "b.csv"], {"margin": 0.0}, "--margin is 0; it lies above 0 and below 1. It is the largest"),
         (["a.csv", "b.csv"], {"metric": "kappa"}, "--metric"),
         (["a.csv", "b.csv"], {"primary": ("a", "c")}, "--primary names 'c'"),
         (["a.csv", "b.csv"], {"primary": ("a",)}, "names 1 models"),
