@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +59,31 @@ def warm_servers(_kept_servers: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("radpipe.stages._pool.Servers", lambda: _kept_servers)
         yield
+
+
+@pytest.fixture
+def radpipe_here(
+    warm_servers: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The whole command within this process, on fork servers that are warm: for what it computes, writes and says.
+
+    How its processes start and end is for the command as a process of its own. A traceback is never an answer.
+    """
+    from radpipe.cli.main import main
+
+    def call(*arguments: object, check: int | None = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        words = ["radpipe", *map(str, arguments)]
+        capsys.readouterr()
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+            patch.setattr(sys, "argv", words)
+            if cwd is not None:
+                patch.chdir(cwd)
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err, said.err
+        done = subprocess.CompletedProcess(words, int(end.value.code or 0), said.out, said.err)
+        if check is not None:
+            assert done.returncode == check, done.stdout + done.stderr
+        return done
+
+    return call
