@@ -67,18 +67,20 @@ def radpipe_here(
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The whole command within this process, on fork servers that are warm: for what it computes, writes and says.
 
-    How its processes start and end is for the command as a process of its own. A traceback is never an answer.
+    How its processes start and end is for the command as a process of its own. A traceback is never an answer. Of a table, name the
+    folder to write into from the root: a server stays in the folder it was started in.
     """
     from radpipe.cli.main import main
 
     def call(*arguments: object, check: int | None = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         words = ["radpipe", *map(str, arguments)]
         capsys.readouterr()
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+        with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", words)
             if cwd is not None:
                 patch.chdir(cwd)
-            main()
+            with pytest.raises(SystemExit) as end:
+                main()
         said = capsys.readouterr()
         assert "Traceback" not in said.err, said.err
         done = subprocess.CompletedProcess(words, int(end.value.code or 0), said.out, said.err)

@@ -175,7 +175,9 @@ def test_bad_cases_are_named_and_cost_the_good_ones_nothing(study, tmp_path: Pat
     study.add(8)
     said = spoil(study)
     out = tmp_path / "run"
-    done = radpipe_here("run", study.write(splits={"repeats": 1, "folds": 2}), "--out", out, "--workers", 1, "--scheduler", "processes", check=3)
+    done = radpipe_here(
+        "run", study.write(splits={"repeats": 1, "folds": 2}), "--out", out, "--workers", 1, "--scheduler", "processes", check=3
+    )
     assert "Traceback" not in done.stdout + done.stderr
     assert "failures.csv" in done.stderr
     failures = pd.read_csv(out / "failures.csv", dtype=str, keep_default_na=False).set_index("case_id")
