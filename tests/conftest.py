@@ -12,14 +12,22 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# Where the long modules are. They come first, so that no worker begins one when the others have nothing left to do.
+# Kernels are compiled once a machine, in a minute, and are then found by every process: one worker begins with the module that compiles
+# them all, the others with rooms that need none, or they would compile the same again beside it.
+COMPILES = "features/test_room.py"
+WITHOUT_KERNELS = ("models", "selection", "evaluation", "cohort", "comparison", "segmentation", "harmonisation")
+# Where the long modules are. They come next, so that no worker begins one when the others have nothing left to do.
 LONG = ("stages", "notebooks", "test_newcomer.py", "intake", "cli", "report", "features", "io", "filters")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
-        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
-        return LONG.index(room) if room in LONG else len(LONG)
+        path = item.path.relative_to(REPOSITORY / "tests")
+        if path.as_posix() == COMPILES:
+            return 0
+        if path.parts[0] in WITHOUT_KERNELS:
+            return 1
+        return 2 + (LONG.index(path.parts[0]) if path.parts[0] in LONG else len(LONG))
 
     items.sort(key=place)
 
