@@ -25,6 +25,7 @@ from radpipe.features.map_ibsi import MAPPED
 from radpipe.features.registry import FAMILIES
 
 
+@pytest.mark.timeout(1200)  # it compiles, in minutes where others use the machine
 @pytest.mark.parametrize("image_levels", ["few", "many"])
 def test_rows_and_maps_of_both_engines_in_one_process(image_levels):
     """Every feature of a small region, and of the window around each of its voxels, in every way that has kernels of its own.
