@@ -31,12 +31,15 @@ demo-full: $(VENV)/.runtime
 demo-voxelwise: $(VENV)/.runtime
 	$(BIN)/radpipe run workflows/sts_pet_voxelwise.yaml --out runs/sts_pet_voxelwise
 
-# One more than there are cores: many tests wait for processes that they start, and kill.
+# One more than there are cores: many tests wait for processes that they start, and kill. These are hundreds, so compiled Python is
+# kept whatever the shell says; and plugins are named, or pytest rewrites the whole of hypothesis in every one of its processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m pytest -p xdist -p timeout -p hypothesispytest
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -n $$(($(JOBS) + 1)) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow --timeout 7200
+	$(PYTEST) -m slow --timeout 7200
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

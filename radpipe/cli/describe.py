@@ -122,7 +122,7 @@ def describe(topic: str) -> None:
     width = min(max(len(name) for name, _ in rows) + 2, 48)
     columns = max(shutil.get_terminal_size((110, 24)).columns, width + 40)
     for name, text in rows:
-        wrapped = textwrap.wrap(text, columns - width) or [""]
+        wrapped = textwrap.wrap(text, columns - width, break_on_hyphens=False) or [""]
         head = f"{name:<{width}}" if len(name) < width else f"{name}\n{'':<{width}}"
         click.echo(head + wrapped[0])
         for line in wrapped[1:]:

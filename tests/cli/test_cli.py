@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +21,19 @@ from radpipe.filters.registry import IMAGE_TYPES
 from radpipe.io.volumes import write_image, write_mask
 
 
-def call(*arguments: object, cwd: Path | None = None, check: int = 0) -> str:
-    done = subprocess.run([sys.executable, "-m", "radpipe", *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
-    assert done.returncode == check, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+@pytest.fixture
+def call(radpipe_here: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., str]:
+    """The command within this process: all that it says."""
+
+    def said(*arguments: object, check: int = 0) -> str:
+        done = radpipe_here(*arguments, check=check)
+        return done.stdout + done.stderr
+
+    return said
 
 
-def test_help_names_every_command_and_the_exit_status() -> None:
-    text = call("--help")
+def test_help_names_every_command_and_the_exit_status(radpipe: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    text = radpipe("--help").stdout
     assert [word for word in (*COMMANDS, "Exit status") if word not in text] == []
 
 
@@ -46,7 +50,7 @@ def test_help_names_every_command_and_the_exit_status() -> None:
         ("workflow", ["cohort.manifest", "segmentation.masks", "compute.workers"]),
     ],
 )
-def test_describe_lists_what_can_be_chosen(topic: str, words: list[str]) -> None:
+def test_describe_lists_what_can_be_chosen(call: Callable[..., str], topic: str, words: list[str]) -> None:
     text = call("describe", topic)
     assert [word for word in words if word not in text] == []
 
@@ -55,7 +59,7 @@ def test_every_topic_is_tested_above() -> None:
     assert set(TOPICS) == {"features", "ibsi", "filters", "networks", "models", "selectors", "tests", "workflow"}
 
 
-def test_a_wrong_command_and_a_missing_file_are_said_without_a_traceback(tmp_path: Path) -> None:
+def test_a_wrong_command_and_a_missing_file_are_said_without_a_traceback(call: Callable[..., str], tmp_path: Path) -> None:
     assert "No such command" in call("runn", check=2)
     assert "nowhere.yaml" in call("run", tmp_path / "nowhere.yaml", "--out", tmp_path / "run", check=2)
 
@@ -75,7 +79,7 @@ def scans(tmp_path: Path) -> Path:
     return folder
 
 
-def test_init_writes_a_manifest_and_a_workflow_that_load(scans: Path, tmp_path: Path) -> None:
+def test_init_writes_a_manifest_and_a_workflow_that_load(call: Callable[..., str], scans: Path, tmp_path: Path) -> None:
     outcomes = tmp_path / "outcomes.csv"
     outcomes.write_text("case_id,relapse,age\n" + "".join(f"a{i},{'yes' if i % 2 else 'no'},{50 + i}\n" for i in range(5)))
     out = tmp_path / "study"
@@ -97,6 +101,6 @@ def test_init_writes_a_manifest_and_a_workflow_that_load(scans: Path, tmp_path: 
     assert "is there already" in call("init", scans, "--out", out, check=2)
 
 
-def test_init_says_where_nothing_pairs(tmp_path: Path) -> None:
+def test_init_says_where_nothing_pairs(call: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no image with a mask was found" in call("init", tmp_path / "empty", "--out", tmp_path / "out", check=2)

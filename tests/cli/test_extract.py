@@ -59,14 +59,14 @@ def test_a_single_case_is_listed_for_people(lesions, radpipe) -> None:
     assert "'binWidth': 40" in listed["diagnostics_Configuration_Settings"]
 
 
-def test_a_single_case_to_a_file(lesions, radpipe, tmp_path: Path) -> None:
+def test_a_single_case_to_a_file(lesions, radpipe_here, tmp_path: Path) -> None:
     out = tmp_path / "one.csv"
     params = tmp_path / "Params.yaml"
     params.write_text(
         "setting:\n  binWidth: 40\n  label: 2\n  minimumROIDimensions: 1\nfeatureClass:\n  firstorder:\n  shape: [MeshVolume]\n"
     )
     image, mask = lesions.folder / "b_image.nii.gz", lesions.folder / "b_mask.nii.gz"
-    radpipe("extract", image, mask, "-p", params, "-o", out)
+    radpipe_here("extract", image, mask, "-p", params, "-o", out)
     (row,) = rows_of(out)
     features = expected(lesions.folder, "b", label=2)
     same(
@@ -94,11 +94,11 @@ def test_a_single_case_needs_no_pandas_dask_or_torch(lesions) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_region_without_texture_says_so(lesions, radpipe, tmp_path: Path) -> None:
+def test_a_region_without_texture_says_so(lesions, radpipe_here, tmp_path: Path) -> None:
     image = read_image(lesions.folder / "a_image.nii.gz")
     write_nifti(tmp_path / "flat.nii.gz", np.full(image.grid.shape, 7, np.int16), image.grid)
     out = tmp_path / "flat.csv"
-    radpipe("extract", tmp_path / "flat.nii.gz", lesions.folder / "a_mask.nii.gz", "-o", out)
+    radpipe_here("extract", tmp_path / "flat.nii.gz", lesions.folder / "a_mask.nii.gz", "-o", out)
     (row,) = rows_of(out)
     undefined = {entry["feature"]: entry for entry in rows_of(tmp_path / "flat.undefined.csv")}
     assert undefined["original_firstorder_Skewness"]["reason"] == "one-intensity"
@@ -106,11 +106,11 @@ def test_a_region_without_texture_says_so(lesions, radpipe, tmp_path: Path) -> N
     assert [name for name, cell in row.items() if name.startswith("original_") and cell == "" and name not in undefined] == []
 
 
-def test_a_single_case_that_cannot_be_used(lesions, radpipe, tmp_path: Path) -> None:
+def test_a_single_case_that_cannot_be_used(lesions, radpipe_here, tmp_path: Path) -> None:
     out = tmp_path / "x.csv"
-    done = radpipe("extract", lesions.folder / "a_image.nii.gz", lesions.folder / "nothere.nii.gz", check=3)
+    done = radpipe_here("extract", lesions.folder / "a_image.nii.gz", lesions.folder / "nothere.nii.gz", check=3)
     assert "nothere.nii.gz: the file does not exist." in done.stderr and done.stdout == ""
-    done = radpipe(
+    done = radpipe_here(
         "extract", lesions.folder / "a_image.nii.gz", lesions.folder / "a_mask.nii.gz", "-s", "label:9", "-o", out, check=3
     )
     assert "it holds the labels 1, 2" in done.stderr
@@ -151,14 +151,14 @@ def test_a_pyradiomics_batch_file(lesions, radpipe, tmp_path: Path) -> None:
     assert "3 cases, 107 features" in done.stdout and "out.failures.csv" not in files_beside(out)
 
 
-def test_radpipes_own_manifest_in_three_formats(lesions, radpipe, tmp_path: Path) -> None:
+def test_radpipes_own_manifest_in_three_formats(lesions, radpipe_here, tmp_path: Path) -> None:
     rows = [
         {"case_id": name, "image_path": f"{name}_image.nii.gz", "mask_path": f"{name}_mask.nii.gz", "relapse": "1"}
         for name in "ab"
     ]
     manifest = lesions.table("manifest.csv", rows)
     for suffix in ("csv", "parquet", "json"):
-        radpipe("extract", manifest, "-o", tmp_path / f"t.{suffix}", *QUICK)
+        radpipe_here("extract", manifest, "-o", tmp_path / f"t.{suffix}", *QUICK)
     text = rows_of(tmp_path / "t.csv")
     parquet = pq.read_table(tmp_path / "t.parquet").to_pylist()
     listed = json.loads((tmp_path / "t.json").read_text())
@@ -180,7 +180,7 @@ def test_workers_schedulers_and_order_change_no_byte(lesions, radpipe, tmp_path:
     assert [row["ID"] for row in rows_of(tmp_path / "one.csv")] == list("dbca")
 
 
-def test_one_bad_case_costs_no_other(lesions, radpipe, tmp_path: Path) -> None:
+def test_one_bad_case_costs_no_other(lesions, radpipe_here, tmp_path: Path) -> None:
     shifted = Grid((8, 12, 14), (3.0, 2.0, 1.5), (10.75, -20.0, 30.0))
     lesions.add("moved", 9, shifted)
     (lesions.folder / "cut_image.nii.gz").write_bytes((lesions.folder / "a_image.nii.gz").read_bytes()[:-300])
@@ -195,7 +195,7 @@ def test_one_bad_case_costs_no_other(lesions, radpipe, tmp_path: Path) -> None:
         lesions.row("d", Label="1"),
     ])  # fmt: skip
     out = tmp_path / "out.csv"
-    done = radpipe("extract", cases, "-o", out, *QUICK, check=3)
+    done = radpipe_here("extract", cases, "-o", out, *QUICK, check=3)
     assert [row["ID"] for row in rows_of(out)] == ["a", "d"]
     failures = {row["case_id"]: row for row in rows_of(tmp_path / "out.failures.csv")}
     for case_id, kind, words in (
@@ -215,53 +215,53 @@ def test_one_bad_case_costs_no_other(lesions, radpipe, tmp_path: Path) -> None:
     lesions.add("gone", 11)
     rerun = shlex.split(failures["gone"]["rerun"])
     assert rerun[:2] == ["radpipe", "extract"]
-    radpipe(*rerun[1:], "-s", "correctMask:true", check=3)
+    radpipe_here(*rerun[1:], "-s", "correctMask:true", check=3)
     rows = {row["ID"]: row for row in rows_of(out)}
     assert set(rows) == {"a", "gone", "b on c's grid", "d"}
     assert "Mask-corrected" in "".join(rows["a"]) and rows["b on c's grid"]["diagnostics_Mask-corrected_VoxelNum"] != ""
     assert rows["a"]["diagnostics_Mask-corrected_VoxelNum"] == ""
 
 
-def test_all_cases_failed(lesions, radpipe, tmp_path: Path) -> None:
+def test_all_cases_failed(lesions, radpipe_here, tmp_path: Path) -> None:
     cases = lesions.table("cases.csv", [lesions.row("x"), lesions.row("y")])
     out = tmp_path / "out.csv"
     out.write_text("of an earlier run\n")
-    radpipe("extract", cases, "-o", out, *QUICK, check=3)
+    radpipe_here("extract", cases, "-o", out, *QUICK, check=3)
     assert out.read_text() == "ID,Image,Mask\n" and len(rows_of(tmp_path / "out.failures.csv")) == 2
 
 
 @pytest.mark.slow
-def test_results_are_found_by_their_content(lesions, radpipe, tmp_path: Path) -> None:
+def test_results_are_found_by_their_content(lesions, radpipe_here, tmp_path: Path) -> None:
     """A case put on top, an edited mask, another setting: just what depends on it is computed, and every row is its own."""
     out = tmp_path / "out.csv"
     rows = [lesions.row(name) for name in "bcd"]
     arguments = ("extract", lesions.folder / "cases.csv", "-o", out, *QUICK)
     lesions.table("cases.csv", rows)
-    assert "3 of 3 (3 computed)" in radpipe(*arguments).stderr
+    assert "3 of 3 (3 computed)" in radpipe_here(*arguments).stderr
     first = out.read_bytes()
-    done = radpipe(*arguments)
+    done = radpipe_here(*arguments)
     assert "computed" not in done.stderr and out.read_bytes() == first
 
     lesions.table("cases.csv", [lesions.row("a"), *rows])
-    assert "(1 computed, 3 found from before)" in radpipe(*arguments).stderr
+    assert "(1 computed, 3 found from before)" in radpipe_here(*arguments).stderr
     assert [row["ID"] for row in rows_of(out)] == list("abcd")
     for row in rows_of(out):
         same(row, expected(lesions.folder, row["ID"]))
 
     (lesions.folder / "c_mask.nii.gz").write_bytes((lesions.folder / "d_mask.nii.gz").read_bytes())
-    assert "(1 computed, 3 found from before)" in radpipe(*arguments).stderr
+    assert "(1 computed, 3 found from before)" in radpipe_here(*arguments).stderr
     same(rows_of(out)[2], expected(lesions.folder, "c"))
 
-    assert "(4 computed)" in radpipe(*arguments, "-s", "binWidth:50").stderr
+    assert "(4 computed)" in radpipe_here(*arguments, "-s", "binWidth:50").stderr
     same(rows_of(out)[0], expected(lesions.folder, "a", binWidth=50))
 
 
-def test_a_killed_run_carries_on_to_the_same_bytes(lesions, radpipe, tmp_path: Path) -> None:
+def test_a_killed_run_carries_on_to_the_same_bytes(lesions, radpipe_here, tmp_path: Path) -> None:
     for seed in range(12):
         lesions.add(f"n{seed}", 20 + seed)
     cases = lesions.table("cases.csv", [lesions.row(f"n{seed}") for seed in range(12)])
     arguments = ("extract", cases, *QUICK, "-o")
-    radpipe(*arguments, tmp_path / "whole.csv")
+    radpipe_here(*arguments, tmp_path / "whole.csv")
     out = tmp_path / "killed.csv"
     running = subprocess.Popen(
         [sys.executable, "-m", "radpipe", *map(str, arguments), str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -275,7 +275,7 @@ def test_a_killed_run_carries_on_to_the_same_bytes(lesions, radpipe, tmp_path: P
     running.wait()
     done = len(list(kept.glob("tabulate/*/*/row.json")))
     assert 1 <= done < 12 and not out.exists() and files_beside(out) == {"killed.radpipe"}
-    assert "found from before" in radpipe(*arguments, out).stderr
+    assert "found from before" in radpipe_here(*arguments, out).stderr
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert files_beside(out) == {"killed.csv", "killed.radpipe", "killed.dictionary.csv", "killed.undefined.csv"}
     assert not list(tmp_path.rglob("*.tmp")) and not (kept / "tmp").exists()

@@ -81,9 +81,9 @@ def test_the_three_layouts_are_pyradiomics_own(one_folder: Path, radpipe, kind: 
     assert [row["case_id"] for row in csv.DictReader((folder / "out.failures.csv").open())] == ["three"]
 
 
-def test_a_single_case_and_its_options(folder: Path, radpipe) -> None:
+def test_a_single_case_and_its_options(folder: Path, radpipe_here) -> None:
     mask = folder / "layers.nrrd"
-    done = radpipe(
+    done = radpipe_here(
         *COMPAT,
         folder / "image.nrrd",
         mask,
@@ -102,8 +102,8 @@ def test_a_single_case_and_its_options(folder: Path, radpipe) -> None:
     assert "'binWidth': 10" in lines["Case-1_diagnostics_Configuration_Settings"]
     assert float(lines["Case-1_original_shape_MeshVolume"]) > 0
     # Without a channel named, the first is taken, as PyRadiomics does; an extraction of radpipe's own asks which.
-    assert radpipe(*COMPAT, folder / "image.nrrd", mask).stdout != done.stdout
-    assert "Say which one with label_channel (0 to 1)" in radpipe("extract", folder / "image.nrrd", mask, check=3).stderr
+    assert radpipe_here(*COMPAT, folder / "image.nrrd", mask).stdout != done.stdout
+    assert "Say which one with label_channel (0 to 1)" in radpipe_here("extract", folder / "image.nrrd", mask, check=3).stderr
 
 
 def test_output_is_never_appended_to(folder: Path, inside) -> None:

@@ -17,10 +17,10 @@ def few(tmp_path: Path) -> Path:
     return path
 
 
-def test_one_case_and_the_same_again(lesions, few: Path, radpipe, tmp_path: Path) -> None:
+def test_one_case_and_the_same_again(lesions, few: Path, radpipe_here, tmp_path: Path) -> None:
     files = [lesions.folder / "a_image.nii.gz", lesions.folder / "a_mask.nii.gz"]
     command = ["extract", "-m", "voxel", *files, "-p", few, "-s", "kernelRadius:2", "-s", "initValue:-5", "-o", "maps"]
-    done = radpipe(*command, "--threads", "2", cwd=tmp_path)
+    done = radpipe_here(*command, "--threads", "2", cwd=tmp_path)
     assert "2 maps at " in done.stderr and "window of 5 x 5 x 5" in done.stderr and "expected: " in done.stderr
     assert done.stdout.startswith("maps  (2 maps, ")
     names = sorted(path.name for path in (tmp_path / "maps").iterdir())
@@ -28,17 +28,17 @@ def test_one_case_and_the_same_again(lesions, few: Path, radpipe, tmp_path: Path
     image, mean = sitk.ReadImage(str(files[0])), sitk.ReadImage(str(tmp_path / "maps" / names[1]))
     assert mean.GetSize() == image.GetSize() and mean.GetSpacing() == pytest.approx(image.GetSpacing())
     assert sitk.GetArrayFromImage(mean).min() == -5
-    assert "from before" in radpipe(*command, cwd=tmp_path).stderr
+    assert "from before" in radpipe_here(*command, cwd=tmp_path).stderr
     told = json.loads((tmp_path / "maps" / "maps.json").read_text())
     assert told["complete"] and told["settings"]["params"]["voxelSetting"] == {"kernelRadius": 2, "initValue": -5}
-    again = radpipe(*command[:-4], "-s", "initValue:0", "-o", "maps", check=2, cwd=tmp_path)
+    again = radpipe_here(*command[:-4], "-s", "initValue:0", "-o", "maps", check=2, cwd=tmp_path)
     assert "maps of another image, mask, setting" in again.stderr
 
 
-def test_a_table_with_a_bad_case(lesions, few: Path, radpipe, tmp_path: Path) -> None:
+def test_a_table_with_a_bad_case(lesions, few: Path, radpipe_here, tmp_path: Path) -> None:
     table = lesions.table("cases.csv", [lesions.row("a"), lesions.row("b", Mask="nothere.nii.gz")])
-    done = radpipe("extract", "--mode", "voxel", table, "-p", few, "-o", "maps", "--format", "nifti", "-w", 1, "--scheduler", "processes",
-                   check=3, cwd=tmp_path)  # fmt: skip
+    arguments = ["--mode", "voxel", table, "-p", few, "-o", tmp_path / "maps", "--format", "nifti"]
+    done = radpipe_here("extract", *arguments, "-w", 1, "--scheduler", "processes", check=3, cwd=tmp_path)
     assert "1 of 2 cases failed" in done.stderr and "nothere.nii.gz" in done.stderr
     (row,) = csv.DictReader((tmp_path / "maps" / "maps.csv").open())
     assert row["case_id"] == "a" and row["folder"] == "a" and row["maps"] == "2"

@@ -30,10 +30,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command(folder: Path, radpipe, command: str) -> None:
+def test_every_command(folder: Path, radpipe_here, command: str) -> None:
     program, *arguments = shlex.split(command)
     assert program == "radpipe"
-    done = radpipe(*arguments, cwd=folder)
+    done = radpipe_here(*arguments, cwd=folder)
     out = arguments[arguments.index("-o") + 1] if "-o" in arguments else None
     assert (folder / out).stat().st_size > 100 if out else done.stdout or "--validate" in arguments
 

@@ -39,9 +39,9 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def test_pyradiomics_own_table_is_the_same(folder: Path, radpipe) -> None:
+def test_pyradiomics_own_table_is_the_same(folder: Path, radpipe_here) -> None:
     """Settings, image types and features are taken from the table itself."""
-    done = radpipe("parity", "old.csv", "cohort.csv", "-o", "out.csv", "-w", 1, cwd=folder)
+    done = radpipe_here("parity", "old.csv", "cohort.csv", "-o", "out.csv", "-w", 1, cwd=folder)
     entries = rows_of(folder / "out.csv")
     features = [name for name in rows_of(folder / "old.csv")[0] if name.startswith(("original_", "wavelet-"))]
     assert [entry["feature"] for entry in entries if entry["case_id"] == "two"] == features
@@ -51,7 +51,7 @@ def test_pyradiomics_own_table_is_the_same(folder: Path, radpipe) -> None:
     assert max(abs(float(entry["difference"])) for entry in entries) > 0  # they are compared, not copied
 
 
-def test_what_differs_is_named(folder: Path, radpipe) -> None:
+def test_what_differs_is_named(folder: Path, radpipe_here) -> None:
     """A changed value, a feature radpipe no longer computes, an edited mask; ids as the only thing in common."""
 
     def change(row: dict[str, str]) -> None:
@@ -64,7 +64,7 @@ def test_what_differs_is_named(folder: Path, radpipe) -> None:
     for row in rows:
         change(row)
     write(folder / "old.csv", rows)
-    done = radpipe("parity", "old.csv", "cohort.csv", "-o", "out.csv", "-w", 1, check=1, cwd=folder)
+    done = radpipe_here("parity", "old.csv", "cohort.csv", "-o", "out.csv", "-w", 1, check=1, cwd=folder)
     assert "original_glcm_Contrast" in done.stdout and "0.000999" in done.stdout
     assert "case one: the mask is not the one of the old table" in done.stdout
     assert "no longer computed: original_glcm_Dissimilarity" in done.stdout
@@ -73,10 +73,10 @@ def test_what_differs_is_named(folder: Path, radpipe) -> None:
     assert verdicts["two", "diagnostics_Mask-original_Hash"] == "input differs"
 
 
-def test_other_settings_and_cases_without_a_partner(folder: Path, radpipe) -> None:
+def test_other_settings_and_cases_without_a_partner(folder: Path, radpipe_here) -> None:
     (folder / "other.yaml").write_text("setting: {binWidth: 9}\nfeatureClass: {glcm: [Contrast], firstorder: [Mean]}\n")
     (folder / "cohort.csv").write_text("ID,Image,Mask,Label\none,image.nrrd,mask.nrrd,1\nfour,image.nrrd,layers.nrrd,1\n")
-    done = radpipe("parity", "old.csv", "cohort.csv", "-p", "other.yaml", "-q", "-w", 1, check=3, cwd=folder)
+    done = radpipe_here("parity", "old.csv", "cohort.csv", "-p", "other.yaml", "-q", "-w", 1, check=3, cwd=folder)
     assert (
         "case four (row 3) has no row in the old table (four)" in done.stderr and "the old row two is of no case" in done.stderr
     )
@@ -103,12 +103,12 @@ def test_tables_that_cannot_be_replayed(folder: Path, inside, old: str, words: s
     assert status == 2 and words in err
 
 
-def test_an_old_table_without_diagnostics(folder: Path, radpipe) -> None:
+def test_an_old_table_without_diagnostics(folder: Path, radpipe_here) -> None:
     """The names of the files tell which rows belong together where there are no ids."""
     rows = [
         {name: cell for name, cell in row.items() if not name.startswith("diagnostics_") and name not in ("ID", "Site")}
         for row in rows_of(folder / "old.csv")
     ]
     write(folder / "old.csv", rows[::-1])
-    done = radpipe("parity", "old.csv", "cohort.csv", "-p", "Params.yaml", "-q", "-w", 1, cwd=folder)
+    done = radpipe_here("parity", "old.csv", "cohort.csv", "-p", "Params.yaml", "-q", "-w", 1, cwd=folder)
     assert "0 differ, 0 are in the old table only, 0 in the new one only" in done.stdout

@@ -513,8 +513,9 @@ def test_every_kernel_has_a_twin():
 def test_twins_without_the_compiler():
     """py_func runs a kernel's own lines in Python, but what it calls is compiled still; here nothing is."""
     files = [str(Path(__file__).with_name(name)) for name in ("test_kernels.py", "test_kernel_twins.py")]
+    plugins = ("xdist", "timeout", "hypothesispytest", "no:cacheprovider")  # named, as the Makefile does
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-x", *files],
+        [sys.executable, "-m", "pytest", "-q", *(f"-p{name}" for name in plugins), "-n0", "-x", *files],
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "RADPIPE_TWIN_EXAMPLES": "12"},
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip

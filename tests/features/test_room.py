@@ -11,14 +11,49 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from radpipe.core.grid import Grid
+from radpipe.core.image import Image, Mask
 from radpipe.core.registry import lookup
 from radpipe.core.tables import FEATURE_DICTIONARY, make_table
 from radpipe.errors import ConfigError
+from radpipe.features import extract_maps
 from radpipe.features._kernels import _jit
 from radpipe.features.config import FeatureSettings
 from radpipe.features.dictionary import feature_dictionary, settings_key
 from radpipe.features.extract import extract_row, warm_up
+from radpipe.features.map_ibsi import MAPPED
 from radpipe.features.registry import FAMILIES
+
+
+@pytest.mark.timeout(1200)  # it compiles, in minutes where others use the machine
+@pytest.mark.parametrize("image_levels", ["few", "many"])
+def test_rows_and_maps_of_both_engines_in_one_process(image_levels):
+    """Every feature of a small region, and of the window around each of its voxels, in every way that has kernels of its own.
+
+    The first of all tests: what it compiles, all other processes find (tests/conftest.py).
+    """
+    grid = Grid((7, 7, 7), (3.0, 1.5, 0.8))
+    z, y, x = np.indices(grid.shape)
+    grey = {"few": (z * 7 + y * 5 + x * 3) % 11, "many": z * 49 + y * 7 + x}[image_levels]
+    image, mask = Image(grid, grey * 25.0), Mask(grid, (z - 3) ** 2 + (y - 3) ** 2 + (x - 3) ** 2 <= 6)
+    filtered = {"imageType": {"Original": {}, "Wavelet": {}, "LoG": {"sigma": [2.0]}}}
+    weighted = {"setting": {"weightingNorm": "euclidean"}}
+    bins = {"discretise": {"method": "fbn", "bins": 6}}
+    for wanted in (
+        FeatureSettings(params=filtered),
+        FeatureSettings(params=weighted),
+        FeatureSettings(feature_set="ibsi", params=bins),
+    ):
+        row = extract_row(image, mask, wanted)
+        assert np.isfinite(row["original_stat_MeanIntensity" if wanted.feature_set == "ibsi" else "original_firstorder_Mean"])
+        assert np.isfinite(list(row.values())).mean() > 0.95
+    for wanted in (
+        FeatureSettings(),
+        FeatureSettings(params=weighted),
+        FeatureSettings(feature_set="ibsi", params={"families": list(MAPPED), **bins}),
+    ):
+        maps = extract_maps(image, mask, wanted)
+        assert len(maps.centres) == mask.voxels.sum() and np.isfinite(maps.data).mean() > 0.95
 
 
 @pytest.mark.parametrize("name", FAMILIES)

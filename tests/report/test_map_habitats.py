@@ -74,8 +74,7 @@ def test_the_page(inputs, asked: float | None) -> None:
     gone = {"repeat": 0, "fold": 0, "case_id": "", "roi": "given", "feature": "habitat_3_*", "value": None, "reason": "no-such-habitat",
             "meaning": "Fewer habitats."}  # fmt: skip
     undefined = t.make_table(t.UNDEFINED, [*inputs.tables["undefined"].to_dict("records"), gone])
-    page = render(
-        summarise(replace(inputs, settings=settings, tables={**inputs.tables, "habitat_choice": WEAK, "undefined": undefined}))
-    )
+    tables = {**inputs.tables, "habitat_choice": WEAK, "undefined": undefined}
+    page = render(summarise(replace(inputs, settings=settings, tables=tables, overlays=(), maps=(), pictures=())))
     assert ("How firm are the habitats?" in page) == ("in none of 3 folds" in page) == (asked is not None)
     assert "Fewer habitats." not in page

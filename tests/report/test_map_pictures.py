@@ -55,6 +55,7 @@ def test_an_oblique_image_keeps_the_order_of_its_array():
 
 
 def test_the_page_shows_every_map_with_its_scale_and_the_habitats(inputs):
+    inputs = replace(inputs, overlays=(), pictures=())
     page = render(summarise(inputs))
     assert page.count("in axial, coronal and sagittal plane") == 2 * 4
     assert "How much neighbours differ." in page and 'href="#maps"' in page

@@ -152,7 +152,8 @@ def test_given_masks_have_no_predicted_outline(inputs):
 
 
 def test_one_repeat(make_inputs):
-    summary = summarise(make_inputs(repeats=1, strength=(("ann", 0.7), ("cnn", 0.5))))
+    inputs = make_inputs(repeats=1, strength=(("ann", 0.7), ("cnn", 0.5)))
+    summary = summarise(replace(inputs, overlays=(), maps=(), pictures=()))
     assert summary["verdict"]["kind"] == "not_resolved" and "could not be tested" in summary["verdict"]["headline"]
     assert all("No interval could be computed" in card["said"] for card in summary["chance"])
     assert "no interval" in render(summary)
@@ -161,7 +162,7 @@ def test_one_repeat(make_inputs):
 def test_no_primary_pair_and_one_model(make_inputs):
     summary = summarise(make_inputs(primary=None, strength=(("ann", 1.0), ("volume", 0.2))))
     assert summary["verdict"]["kind"] == "none" and len(summary["comparison"]) == 1
-    alone = summarise(make_inputs(primary=None, strength=(("ann", 1.0),)))
+    alone = summarise(replace(make_inputs(primary=None, strength=(("ann", 1.0),)), overlays=(), maps=(), pictures=()))
     assert alone["comparison"] == [] and "nothing to compare" in render(alone)
 
 

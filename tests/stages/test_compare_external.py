@@ -32,7 +32,7 @@ def people(n: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_run(warm_servers: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models, 3 x 3 folds, no images."""
     folder = tmp_path_factory.mktemp("study")
     table = people(40, 3)
@@ -42,10 +42,10 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "radpipe_workflow": 1, "name": "small", "cohort": {"manifest": "manifest.csv", "outcome": "relapse", "clinical": ["age"]},
         "splits": {"repeats": 3, "folds": 3}, "segmentation": {"masks": "given"}, "features": {"table": "features.csv"},
         "models": {"images": {"kind": "logistic", "inputs": "features"}, "clinical": {"kind": "logistic", "inputs": "clinical"}},
-        "comparison": {"primary": ["images", "clinical"]}, "references": False,
+        "comparison": {"primary": ["images", "clinical"]}, "references": False, "compute": {"workers": 1, "scheduler": "processes"},
     }  # fmt: skip
     (folder / "workflow.yaml").write_text(yaml.safe_dump(workflow))
-    assert run(load_workflow(folder / "workflow.yaml"), folder / "out", workers=1).exit_code == 0
+    assert run(load_workflow(folder / "workflow.yaml"), folder / "out").exit_code == 0
     return folder / "out"
 
 

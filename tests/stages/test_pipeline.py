@@ -171,11 +171,13 @@ def spoil(study: Any) -> dict[str, list[str]]:
     }
 
 
-def test_bad_cases_are_named_and_cost_the_good_ones_nothing(study, tmp_path: Path, radpipe: Command) -> None:
+def test_bad_cases_are_named_and_cost_the_good_ones_nothing(study, tmp_path: Path, radpipe_here: Command) -> None:
     study.add(8)
     said = spoil(study)
     out = tmp_path / "run"
-    done = radpipe("run", study.write(splits={"repeats": 1, "folds": 2}), "--out", out, "--workers", 1, check=3)
+    done = radpipe_here(
+        "run", study.write(splits={"repeats": 1, "folds": 2}), "--out", out, "--workers", 1, "--scheduler", "processes", check=3
+    )
     assert "Traceback" not in done.stdout + done.stderr
     assert "failures.csv" in done.stderr
     failures = pd.read_csv(out / "failures.csv", dtype=str, keep_default_na=False).set_index("case_id")
@@ -204,9 +206,9 @@ def test_bad_cases_are_named_and_cost_the_good_ones_nothing(study, tmp_path: Pat
     ],
     ids=["duplicate id", "one class", "fewer cases than folds", "no mask column"],
 )  # fmt: skip
-def test_a_manifest_that_cannot_be_used_is_refused_in_words(study, tmp_path: Path, radpipe: Command, change, said) -> None:
+def test_a_manifest_that_cannot_be_used_is_refused_in_words(study, tmp_path: Path, radpipe_here: Command, change, said) -> None:
     change(study.rows)
-    done = radpipe("run", study.write(splits={"repeats": 1, "folds": 5}), "--out", tmp_path / "run", check=2)
+    done = radpipe_here("run", study.write(splits={"repeats": 1, "folds": 5}), "--out", tmp_path / "run", check=2)
     assert "Traceback" not in done.stderr
     assert [part for part in [*said, "manifest.csv"] if part not in done.stderr] == [], done.stderr
 
@@ -317,9 +319,9 @@ def test_stages_run_one_by_one_and_say_what_they_need(study, tmp_path: Path) -> 
     assert (out / "report.html").is_file()
 
 
-def test_dry_run_says_what_it_will_take_and_writes_nothing(study, tmp_path: Path, radpipe: Command) -> None:
+def test_dry_run_says_what_it_will_take_and_writes_nothing(study, tmp_path: Path, radpipe_here: Command) -> None:
     study.rows[2]["relapse"] = ""
-    done = radpipe("run", study.write(), "--out", tmp_path / "run", "--dry-run")
+    done = radpipe_here("run", study.write(), "--out", tmp_path / "run", "--dry-run")
     assert "15 cases" in done.stdout
     assert "3 fits" in done.stdout
     assert "P02" in done.stdout
@@ -327,8 +329,8 @@ def test_dry_run_says_what_it_will_take_and_writes_nothing(study, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
-def test_the_output_folder_has_a_default(study, radpipe: Command) -> None:
-    radpipe("stage", "cohort", study.write(), "--workers", 1, cwd=study.folder)
+def test_the_output_folder_has_a_default(study, radpipe_here: Command) -> None:
+    radpipe_here("stage", "cohort", study.write(), "--workers", 1, "--scheduler", "processes", cwd=study.folder)
     assert len(pd.read_parquet(study.folder / "runs" / "toy" / "cohort.parquet")) == 16
 
 
@@ -363,12 +365,12 @@ def test_a_full_disk_is_said_and_the_same_command_carries_on(study, tmp_path: Pa
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-def test_errors_of_settings_leave_nothing_behind(study, tmp_path: Path, radpipe: Command) -> None:
+def test_errors_of_settings_leave_nothing_behind(study, tmp_path: Path, radpipe_here: Command) -> None:
     path = study.write()
     content = yaml.safe_load(path.read_text())
     content["selectoin"] = {}
     path.write_text(yaml.safe_dump(content))
-    done = radpipe("run", path, "--out", tmp_path / "run", check=2)
+    done = radpipe_here("run", path, "--out", tmp_path / "run", check=2)
     assert "'selection'" in done.stderr
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError):

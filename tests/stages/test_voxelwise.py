@@ -384,14 +384,14 @@ def test_sources_by_default_are_all_there_are() -> None:
 
 
 def test_the_voxelwise_workflow_loads_and_says_what_it_will_take(
-    repository: Path, tmp_path: Path, radpipe: Callable[..., subprocess.CompletedProcess[str]]
+    repository: Path, tmp_path: Path, radpipe_here: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     path = repository / "workflows" / "sts_pet_voxelwise.yaml"
     workflow = load_workflow(path)
     assert workflow.segmentation.masks == "given"
     assert set(workflow.comparison.primary or ()) == {"ann_scalar", "ann_voxelwise"}
     assert workflow.sources == ("scalar", "maps", "habitats")
-    done = radpipe("run", path, "--out", tmp_path / "run", "--dry-run")
+    done = radpipe_here("run", path, "--out", tmp_path / "run", "--dry-run")
     assert "34 cases" in done.stdout
     assert "maps of 34 regions" in done.stdout
     assert "habitats" in done.stdout

@@ -43,7 +43,7 @@ def image() -> Image:
 def lesion() -> Mask:
     """An ellipsoid with a hole, at the image's edge; far from it two voxels alone and one more."""
     z, y, x = np.indices(GRID.shape)
-    inside = ((z - 2) / 2.6) ** 2 + ((y - 4) / 3.2) ** 2 + ((x - 3) / 3.3) ** 2 <= 1
+    inside = ((z - 2) / 2.6) ** 2 + ((y - 4) / 2.4) ** 2 + ((x - 3) / 2.4) ** 2 <= 1
     inside[2, 4, 3] = False
     inside[6, 0, 7] = inside[6, 1, 7] = inside[6, 8, 0] = True
     return Mask(GRID, inside)
