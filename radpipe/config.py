@@ -185,10 +185,7 @@ class Workflow(Settings):
                 raise ValueError(f"models.{name}: {problem}")
         self._check_budget()
         self._check_fusion()
-        if self.controls is not None and self.controls.model is not None and self.controls.model not in self.models:
-            raise ValueError(
-                f"controls.model names {self.controls.model!r}, which is not among models ({', '.join(self.models)})"
-            )
+        self._check_controls()
         self._check_maps()
         self._check_patients()
         self._check_robustness()
@@ -221,6 +218,22 @@ class Workflow(Settings):
             inputs = inputs_of(model)
             if EMBEDDING in getattr(model, "sources", ()) and {"selected", "features"}.intersection(inputs):
                 self._check_embedding(name)
+
+    def _check_controls(self) -> None:
+        name = self.controls.model if self.controls is not None else None
+        if name is None:
+            return
+        if name not in self.models:
+            raise ValueError(f"controls.model names {name!r}, which is not among models ({', '.join(self.models)})")
+        model = self.models[name]
+        if isinstance(model, AverageParams):
+            raise ValueError(
+                f"controls.model names {name!r}, which is an average; name one of its models ({', '.join(model.of)})"
+            )
+        if EMBEDDING in getattr(model, "sources", ()):
+            raise ValueError(
+                f"controls.model names {name!r}, whose deep features have seen the true outcomes: permuting these afterwards shows nothing"
+            )
 
     def _check_embedding(self, name: str) -> None:
         networks = [other for other, model in self.models.items() if isinstance(model, Cnn3dParams)]

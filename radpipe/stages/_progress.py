@@ -21,7 +21,7 @@ class Progress:
     def __init__(self, *, quiet: bool = False, stream: IO[str] | None = None) -> None:
         self._quiet = quiet
         self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
-        self._stage_began = time.monotonic()
+        self._began: list[float] = []  # of the stages that go on: within controls there are others
 
     @property
     def bars(self) -> bool:
@@ -34,13 +34,13 @@ class Progress:
 
     def start_stage(self, name: str) -> None:
         """A stage begins."""
-        self._stage_began = time.monotonic()
+        self._began.append(time.monotonic())
         if not self.bars:
             self.say(f"{name}: started")
 
     def end_stage(self, name: str, words: str) -> None:
         """A stage has ended, and how."""
-        self.say(f"{name}: {words} ({time.monotonic() - self._stage_began:.1f} s)")
+        self.say(f"{name}: {words} ({time.monotonic() - self._began.pop():.1f} s)")
 
     def work(self, name: str, total: int) -> Work:
         """The cases (or fits) of one piece of work of a stage; use as a context manager."""

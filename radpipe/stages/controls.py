@@ -22,6 +22,7 @@ from radpipe.comparison.config import ControlSettings
 from radpipe.config import Workflow
 from radpipe.core import tables
 from radpipe.core.seeds import derive_seed, generator
+from radpipe.errors import RunError
 from radpipe.evaluation import resampled
 from radpipe.evaluation.fold_metrics import default_metric
 from radpipe.evaluation.metrics import fold_values
@@ -32,10 +33,10 @@ from radpipe.io.store import Store
 from radpipe.io.tables import read_table, write_table
 from radpipe.io.volumes import read_mask, write_image, write_mask
 from radpipe.preprocessing.controls import random_region, shuffle_voxels
-from radpipe.stages import control_models, extract, habitats, preprocess, select, train
+from radpipe.stages import control_models, embed, extract, habitats, preprocess, select, train
 from radpipe.stages._progress import Progress
 from radpipe.stages.cohort import case_payload, manifest_path
-from radpipe.stages.context import Context, StageResult
+from radpipe.stages.context import Context, StageResult, failure
 from radpipe.stages.work import read_case
 
 NAME = "controls"
@@ -50,16 +51,33 @@ def run(context: Context) -> StageResult:
     if settings is None:
         shutil.rmtree(context.folder.path / FOLDER, ignore_errors=True)
         return context.not_needed(NAME, [tables.CONTROLS], "not asked for; `radpipe run --controls` does")
-    observed = _whole(context, context.read(tables.PREDICTIONS), list(context.workflow.models))
+    workflow = context.workflow
+    observed = _whole(context, context.read(tables.PREDICTIONS), list(workflow.models))
+    permuted = control_models.of_permuted(workflow, settings)
+    asked = {("permuted_outcomes", name) for name in [permuted] if name is not None}
+    asked |= {("noise_columns", name) for name in control_models.of_noise(workflow, settings)}
     rows = _permuted(context, settings, observed)
     rows += _noise(context, settings, observed)
     for kind in ("shuffled_voxels", "random_region"):
+        asked |= {(kind, name) for name in control_models.of_altered_images(workflow, settings)}
         rows += _altered_images(context, kind, settings, observed)
     context.write(tables.CONTROLS, rows, csv=True)
-    named = [f"{row['control']} {row['model']}" for row in rows]
+    done = {(row["control"], row["model"]) for row in rows}
+    failures = [_without_value(context, *one) for one in sorted(asked - done)]
     flagged = sum(bool(row["flagged"]) for row in rows)
     note = f"{flagged} flagged: see the report" if flagged else "nothing flagged"
-    return context.finish(NAME, named, named, [], note=note)
+    return context.finish(
+        NAME, [" ".join(one) for one in sorted(asked)], [" ".join(one) for one in sorted(done)], failures, note=note
+    )
+
+
+def _without_value(context: Context, control: str, model: str) -> dict[str, str]:
+    """The row of failures of a control that none of the model's fits came out of."""
+    why = context.folder.path / FOLDER / safe_name(control) / "failures.csv"
+    problem = RunError(
+        "no fit of this model gave a value.", hint="The file says what happened to each fit.", path=context.folder.relative(why)
+    )
+    return failure(f"{control} {model}", problem)
 
 
 # one control, one folder
@@ -99,7 +117,9 @@ def _walk(inner: Context, stages: Sequence[ModuleType], what: str) -> None:
 
 
 def _with_models(workflow: Workflow, names: Sequence[str]) -> Workflow:
-    return workflow.model_copy(update={"models": {name: workflow.models[name] for name in names}, "controls": None})
+    """Of these models alone; whose deep features are columns stays as it is."""
+    models = {name: workflow.models[name] for name in names}
+    return workflow.model_copy(update={"models": models, "controls": None, "embedding": workflow.embedding_model})
 
 
 # what the runs are worth
@@ -172,6 +192,8 @@ def _permuted(context: Context, settings: ControlSettings, observed: Mapping[str
                 found = _whole(inner, inner.read(tables.PREDICTIONS), [name])
                 values.append(found[name]["value"] if name in found else np.nan)
                 counter.advance()
+    if np.count_nonzero(np.isfinite(values)) < 2:
+        return []
     judged = controls.judge(np.array(values), observed.get(name, {}).get("value", np.nan), metric)
     method = (
         f"{judged.n} runs of selection, fit and recalibration with outcomes dealt anew among patients of the same fold, one repeat each; "
@@ -202,7 +224,17 @@ def _noise(context: Context, settings: ControlSettings, observed: Mapping[str, d
     own = _with_models(workflow, names)
     with _control(context, "noise_columns", own) as inner:
         _hand_on(
-            context, inner, [tables.COHORT, tables.SPLITS, tables.HABITATS, tables.SEGMENTATION, tables.PREPROCESSED, tables.SEEN]
+            context,
+            inner,
+            [
+                tables.COHORT,
+                tables.SPLITS,
+                tables.HABITATS,
+                tables.SEGMENTATION,
+                tables.PREPROCESSED,
+                tables.EMBEDDING,
+                tables.SEEN,
+            ],
         )
         for schema in (tables.FEATURES, tables.FOLD_FEATURES):
             frame = context.read(schema)
@@ -243,14 +275,15 @@ def _altered_images(
     names = control_models.of_altered_images(workflow, settings)
     if not names:
         return []
-    own = _with_models(workflow, names)
-    with _control(context, kind, own) as inner:
+    deep = workflow.embedding_model  # whose network is trained anew, too, where models eat what it makes of the images
+    network = [deep] if deep is not None and settings.networks and deep not in names else []
+    with _control(context, kind, _with_models(workflow, [*names, *network])) as inner:
         _hand_on(context, inner, [tables.SPLITS, tables.SEEN])
         cohort, outlines, overlap = _alter(context, inner, kind)
         inner.write(tables.COHORT, cohort)
         if outlines is not None:
             inner.write(tables.SEGMENTATION, outlines)
-        stages: list[ModuleType] = [preprocess, extract, habitats, select, train]
+        stages: list[ModuleType] = [preprocess, extract, habitats, embed, select, train]
         _walk(inner, stages, f"{NAME}, {kind.replace('_', ' ')}")
         found = _whole(inner, inner.read(tables.PREDICTIONS), names)
     words = {

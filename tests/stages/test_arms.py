@@ -136,6 +136,15 @@ BASE = {
         ({"embedding": "ann", "models": {**BASE["models"], "d": {"kind": "svm", "inputs": "selected", "sources": ["embedding"]}}}, "no cnn3d model"),
         ({"models": {"s": {"kind": "svm", "inputs": ["selected", "features"]}}}, "the selected are among the features"),
         ({"models": {"c": {"kind": "cox"}}}, "predicts time_to_event, and cohort.outcome_kind is classes; kinds that can: ann"),
+        ({"controls": {"model": "an"}}, "controls.model names 'an', which is not among models"),
+        (
+            {"controls": {"model": "m"}, "models": {**BASE["models"], "m": {"kind": "average", "of": ["ann", "cnn"]}}},
+            "which is an average; name one of its models (ann, cnn)",
+        ),
+        (
+            {"controls": {"model": "d"}, "models": {**BASE["models"], "d": {"kind": "svm", "inputs": "selected", "sources": ["embedding"]}}},
+            "whose deep features have seen the true outcomes",
+        ),
         ({"tuning_budget": 3, "models": {"ann": {"kind": "ann", "order": {"maximum": 2, "trials": 3}}}}, "may train 6 networks in a fold"),
     ],
 )  # fmt: skip

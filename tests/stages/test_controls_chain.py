@@ -11,6 +11,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 MODELS = {
     "ann": {"kind": "ann", "inputs": "selected", "members": 1},
     "volume": {"kind": "logistic", "inputs": "volume"},
+    "deep": {"kind": "svm", "inputs": "selected", "sources": ["embedding"]},
+    "both": {"kind": "svm", "inputs": "selected", "sources": ["scalar", "embedding"]},
+    "average": {"kind": "average", "of": ["ann", "cnn"]},
     "cnn": {"kind": "cnn3d", "crop_voxels": [12, 12, 12], "epochs": 1, "minimum_epochs": 1, "members": 1},
 }
 SETTINGS = {
@@ -35,10 +38,10 @@ def finished(module_study, tmp_path_factory):
 
 def test_every_control_is_there_beside_the_true_result(finished):
     table = pd.read_csv(finished / "controls.csv").set_index(["control", "model"])
-    assert set(table.index) == {
-        ("permuted_outcomes", "ann"), ("noise_columns", "ann"), ("shuffled_voxels", "ann"), ("shuffled_voxels", "cnn"),
-        ("random_region", "ann"), ("random_region", "cnn"),
-    }  # fmt: skip
+    of_images = {(kind, model) for kind in ("shuffled_voxels", "random_region") for model in ("ann", "deep", "both", "cnn")}
+    assert set(table.index) == {("permuted_outcomes", "ann"), ("noise_columns", "ann"), ("noise_columns", "both"), *of_images}
+    assert (table["n"] == [20 if control == "permuted_outcomes" else 6 for control, _ in table.index]).all()
+    assert len(pd.read_csv(finished / "failures.csv")) == 0
     metrics = pd.read_csv(finished / "metrics.csv").query("metric == 'auc' and role == 'test' and repeat == -1 and fold == -1")
     true = metrics.set_index("model")["value"]
     for (_, model), row in table.iterrows():
