@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import count
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -37,47 +38,21 @@ def column_names(parameters: Parameters) -> list[str]:
 
 
 def measured_images(scene: Scene, parameters: Parameters, share: Share) -> Iterator[Measured]:
-    """One response after the other, so that few are in memory at once: with threads, one for each."""
+    """One response after the other, so that few are in memory at once: with threads, one for each and two that wait."""
     if share.threads == 1 or list(parameters.images) == ["Original"]:  # of one image the families are shared out
         for prefix, values, settings in _responses(scene, parameters):
             yield _measured(prefix, values, scene, parameters, settings, share)
         return
-    yield from _by_threads(scene, parameters, share)
-
-
-def _by_threads(scene: Scene, parameters: Parameters, share: Share) -> Iterator[Measured]:
-    """Every thread makes the next response, while the others do parts of that or measure theirs, and measures it."""
-    responses = _responses(scene, parameters)
-    many = sum(len(image_type(kind).prefixes(settings)) for kind, settings in parameters.images.items())
-    found: dict[int, Measured] = {}
-    failed: dict[int, BaseException] = {}
-    places = count()
-
-    def go_on() -> None:
-        while not failed:
-            with share.turn():
-                place = next(places)
-                try:
-                    prefix, values, settings = next(responses)
-                except StopIteration:
-                    return
-                except BaseException as error:
-                    failed[place] = error
-                    return
-            # The last ones share out their families, too, or one thread would wait for the other's last image.
-            within = share if place >= many - share.threads else ALONE
-            try:
-                found[place] = _measured(prefix, values, scene, parameters, settings, within)
-            except BaseException as error:  # Ctrl-C, too, ends the others' work
-                failed[place] = error
-
-    others = [share(go_on) for _ in range(share.threads - 1)]
-    go_on()
-    for other in others:
-        other()
-    if failed:
-        raise failed[min(failed)]  # the one that a single thread would have come upon
-    yield from (found[place] for place in sorted(found))
+    waiting: deque[Callable[[], Measured]] = deque()
+    left = sum(len(image_type(kind).prefixes(settings)) for kind, settings in parameters.images.items())
+    for prefix, values, settings in _responses(scene, parameters):
+        left -= 1  # the last ones share out their families, too, or one thread would wait for the other's last image
+        within = share if left < share.threads else ALONE
+        waiting.append(share(partial(_measured, prefix, values, scene, parameters, settings, within)))
+        if len(waiting) > share.threads + 1:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
 
 
 def _responses(scene: Scene, parameters: Parameters) -> Iterator[tuple[str, list[Volume], TextureSettings]]:

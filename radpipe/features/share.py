@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,22 @@ from numpy.typing import NDArray
 
 Result = TypeVar("Result")
 SWITCH_S = 5e-4
+
+
+@dataclass(eq=False, repr=False)
+class _Piece:
+    """(Told by a few letters: whoever looks for one in vain has it told in an error, and arrays take milliseconds to tell.)"""
+
+    work: Callable[[], Any]
+    result: Future[Any]
+
+    def do(self) -> None:
+        try:
+            self.result.set_result(self.work())
+        except BaseException as error:
+            self.result.set_exception(error)
+            if not isinstance(error, Exception):  # the user's Ctrl-C belongs to no piece of work
+                raise
 
 
 class Share:
@@ -28,15 +44,13 @@ class Share:
     def __init__(self, pool: ThreadPoolExecutor | None = None, threads: int = 1) -> None:
         self.threads = threads
         self._pool = pool
-        self._queue: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._changed = threading.Condition()  # more to do, something done, or the turn is free
-        self._taken = False
+        self._queue: deque[_Piece] = deque()
 
     def __call__(self, work: Callable[[], Result]) -> Callable[[], Result]:
         if self._pool is None:
             done = work()
             return lambda: done
-        return partial(self._wait, self._put(work)[1])
+        return partial(self._wait, self._put(work).result)
 
     @property
     def pieces(self) -> int:
@@ -54,73 +68,34 @@ class Share:
                 self._queue.remove(piece)
             except ValueError:  # somebody is at it
                 continue
-            _do(*piece)
-        return [result.result() for _, result in pieces]
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One thread at a time; who waits for its turn does what others share out meanwhile."""
-        while not self._take_turn():
-            self._do_one()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken = False
-                self._changed.notify_all()
-
-    def _take_turn(self) -> bool:
-        """False where there is something to do instead."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or not self._taken)
-            if self._taken:
-                return False
-            self._taken = True
-            return True
+            piece.do()
+        return [piece.result.result() for piece in pieces]
 
     def drop(self) -> None:
         """Nobody begins what is not begun."""
         while self._queue:
-            self._queue.pop()[1].cancel()  # who waits for it learns that it will not be done
+            self._queue.pop().result.cancel()  # who waits for it learns that it will not be done
 
-    def _put(self, work: Callable[[], Result]) -> tuple[Callable[[], Result], Future[Result]]:
+    def _put(self, work: Callable[[], Any]) -> _Piece:
         assert self._pool is not None
-        piece = work, Future[Result]()
-        with self._changed:
-            self._queue.append(piece)
-            self._changed.notify_all()
-        piece[1].add_done_callback(self._tell)
+        piece = _Piece(work, Future())
+        self._queue.append(piece)
         self._pool.submit(self._do_one)
         return piece
 
     def _wait(self, result: Future[Result]) -> Result:
-        while not result.done():
-            if not self._do_one():
-                with self._changed:
-                    self._changed.wait_for(lambda: self._queue or result.done())
+        while not result.done() and self._do_one():
+            pass
         return result.result()
-
-    def _tell(self, result: Future[Any]) -> None:
-        with self._changed:
-            self._changed.notify_all()
 
     def _do_one(self) -> bool:
         """Whether there was any."""
         try:
-            work, result = self._queue.popleft()
+            piece = self._queue.popleft()
         except IndexError:
             return False
-        _do(work, result)
+        piece.do()
         return True
-
-
-def _do(work: Callable[[], Result], result: Future[Result]) -> None:
-    try:
-        result.set_result(work())
-    except BaseException as error:
-        result.set_exception(error)
-        if not isinstance(error, Exception):  # the user's Ctrl-C belongs to no piece of work
-            raise
 
 
 def cut(array: NDArray[Any], pieces: int) -> list[NDArray[Any]]:
