@@ -132,7 +132,7 @@ def threads(data: Path) -> Iterator[str]:
             continue
         for image_types in ({"Original": {}}, ALL_TYPES):
             ours, settings = oracle.from_itk(image, mask), FeatureSettings(params={"imageType": image_types})
-            repeats = 41 if len(image_types) == 1 else 9
+            repeats = 121 if len(image_types) == 1 else 9
             taken: dict[int, list[float]] = {1: [], 2: []}
             for turn in range(2 * (repeats + 1)):  # in turn: the machine's speed drifts, and must not favour one side
                 n = 1 + turn % 2
