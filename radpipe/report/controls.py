@@ -6,7 +6,7 @@ from typing import Any
 
 from radpipe.report.inputs import ReportInputs
 from radpipe.report.metric_words import CHANCE, METRIC_NAMES
-from radpipe.report.words import finite, interval, label, number, p_value, percent, plural
+from radpipe.report.words import finite, interval, joined, label, number, p_value, percent, plural
 
 ENOUGH = 100
 """Permuted runs below which their mean is too unsure to show anything but a gross leak."""
@@ -27,8 +27,8 @@ ASKS = {
 def controls_summary(inputs: ReportInputs) -> dict[str, Any]:
     """kind : not_run, flagged, weak (fewer than 100 permutations, not flagged), clean, or others (no permuted outcomes).
 
-    headline, sentences, rows (of the table CONTROLS, as JSON values, with name, asks, said), missing (controls that were not run),
-    command (runs them).
+    headline, sentences, cautions (title, text: what models did without the lesion or its pattern), rows (of the table CONTROLS, as JSON
+    values, with name, asks, said), missing (controls that were not run), command (runs them).
     """
     table = inputs.table("controls")
     command = f"{inputs.command} --controls" if inputs.command else "radpipe run WORKFLOW --controls"
@@ -39,7 +39,7 @@ def controls_summary(inputs: ReportInputs) -> dict[str, Any]:
                 "The controls repeat the whole chain on data in which nothing, or much less, can be foretold: outcomes shuffled between "
                 "patients, voxels shuffled, regions elsewhere, noise among the features. This command runs them:"
             ],
-            "rows": [], "missing": list(NAMES.values()), "command": command,
+            "cautions": [], "rows": [], "missing": list(NAMES.values()), "command": command,
         }  # fmt: skip
     order = {name: at for at, name in enumerate(NAMES)}
     rows = [_row(found) for found in table.to_dict("records")]
@@ -47,7 +47,10 @@ def controls_summary(inputs: ReportInputs) -> dict[str, Any]:
     permuted = [row for row in rows if row["control"] == "permuted_outcomes"]
     missing = [NAMES[name] for name in NAMES if name not in {row["control"] for row in rows}]
     kind, headline, sentences = _judged(permuted, inputs.controls_level)
-    return {"kind": kind, "headline": headline, "sentences": sentences, "rows": rows, "missing": missing, "command": command}
+    return {
+        "kind": kind, "headline": headline, "sentences": sentences, "cautions": _cautions(rows), "rows": rows, "missing": missing,
+        "command": command,
+    }  # fmt: skip
 
 
 def _row(found: dict[Any, Any]) -> dict[str, Any]:
@@ -79,7 +82,40 @@ def _said(row: dict[str, Any]) -> str:
         return {
             "noise_columns": "Below the true result: selection fell for noise.",
         }.get(row["control"], "Below the true result: the model seems to use what was destroyed.")
+    if row["control"] == "random_region":
+        return "Above the true result: what lies elsewhere in the image tells more than the lesion."
     return "Above the true result, which should not be: look at the work."
+
+
+_WITHOUT = {
+    "random_region": (
+        "Caution: a region without the lesion did no worse.",
+        "Regions of the same size and shape, moved elsewhere in the image, foretold the outcome better than chance, and no worse than the "
+        "lesion as far as these patients can tell: {models}. So it is not shown that these models look at the lesion: its size and shape, the "
+        "body around it, or how the image was made, may be all they use.",
+    ),
+    "shuffled_voxels": (
+        "Caution: the pattern inside the lesion is not shown to matter.",
+        "With the voxels inside the outline shuffled, models foretold the outcome better than chance, and no worse than with every voxel in "
+        "its place as far as these patients can tell: {models}. Size, shape and the mix of intensities may be all they use.",
+    ),
+}
+
+
+def _cautions(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Of each way to take the lesion, or its pattern, away: the models that were sure to beat chance without it, and that the true result
+    was not above. A clean permutation says that a result is no work of chance; this says what it may be a result of."""
+    found = []
+    for name, (title, text) in _WITHOUT.items():
+        told = [
+            f"{row['label']} {number(row['value'])} (true result {number(row['observed'])})"
+            for row in rows
+            if row["control"] == name and None not in (row["null"], row["ci_low"], row["ci_high"], row["observed"])
+            and row["ci_low"] > row["null"] and row["observed"] <= row["ci_high"]
+        ]  # fmt: skip
+        if told:
+            found.append({"title": title, "text": text.format(models=joined(told))})
+    return found
 
 
 def _judged(permuted: list[dict[str, Any]], level: float) -> tuple[str, str, list[str]]:

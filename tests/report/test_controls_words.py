@@ -21,6 +21,12 @@ def row(control: str, model: str = "ann", **changes):
     return {**base, **changes}
 
 
+def _bare(inputs, rows):
+    return replace(
+        inputs, overlays=(), maps=(), pictures=(), tables={**inputs.tables, "controls": t.make_table(t.CONTROLS, rows)}
+    )
+
+
 def found(inputs, *rows):
     return controls_summary(replace(inputs, tables={**inputs.tables, "controls": t.make_table(t.CONTROLS, list(rows))}))
 
@@ -87,16 +93,37 @@ def test_what_a_destroyed_image_tells(inputs, value, low, high, said):
     assert summary["missing"] == [NAMES["random_region"], NAMES["noise_columns"]]
 
 
+@pytest.mark.parametrize("control", ["random_region", "shuffled_voxels"])
+def test_a_model_that_needs_no_lesion_is_a_caution_and_says_which(inputs, control):
+    """Better than chance for sure (its interval above 0.5) without the lesion, and the true result not above that interval."""
+    rows = [row("permuted_outcomes"), row("noise_columns", value=0.9, ci_low=0.8, ci_high=1.0)]
+    said = found(
+        inputs, *rows, row(control, value=0.85, ci_low=0.62, ci_high=1.0), row(control, "cnn", value=0.6, ci_low=0.52, ci_high=0.7),
+        row(control, "xgboost", value=0.75, ci_low=0.49, ci_high=1.0),
+    )  # fmt: skip
+    (caution,) = said["cautions"]
+    assert said["kind"] == "clean"
+    assert "ANN 0.85 (true result 0.80)." in caution["text"]  # not the CNN, which loses by it, nor XGBoost, which chance explains
+    assert ("without the lesion" in caution["title"]) == (control == "random_region")
+    page = render(summarise(_bare(inputs, [*rows, row(control, value=0.85, ci_low=0.62, ci_high=1.0)])))
+    assert (
+        page.index(caution["title"]) < page.index('id="controls"') < page.rindex(caution["title"])
+    )  # with the answer, and where it is told
+    assert found(inputs, *rows)["cautions"] == controls_summary(inputs)["cautions"] == []
+
+
+def test_a_region_elsewhere_that_tells_more_is_no_fault_of_the_work(inputs):
+    said = found(inputs, row("random_region", value=0.95, ci_low=0.9, ci_high=1.0))
+    assert "more than the lesion" in said["rows"][0]["said"] and len(said["cautions"]) == 1
+
+
 def test_the_page_shows_all_four_beside_the_result_and_an_alarm_on_top(inputs):
     rows = [row(name, n=25) for name in ("noise_columns", "random_region", "shuffled_voxels")]
     rows += [
         row("permuted_outcomes", value=0.6, ci_low=0.57, ci_high=0.63, flagged=True),
         row("shuffled_voxels", "cnn", value=0.7),
     ]
-    bare = replace(
-        inputs, overlays=(), maps=(), pictures=(), tables={**inputs.tables, "controls": t.make_table(t.CONTROLS, rows)}
-    )
-    page = render(summarise(bare))
+    page = render(summarise(_bare(inputs, rows)))
     assert page.index('class="alarm"') < page.index("What was asked</h2>")
     own = page[page.index('id="controls"') :]
     assert [own.index(f">{name}</th>") for name in NAMES.values()] == sorted(
