@@ -45,4 +45,5 @@ def icc_a1_of(ratings: FloatArray, confidence: float = 0.95) -> tuple[float, flo
     lower_f, upper_f = float(fisher.ppf(tail, n - 1, df)), float(fisher.ppf(tail, df, n - 1))
     low = n * (cases - lower_f * error) / (lower_f * rest + n * cases)
     high = n * (upper_f * cases - error) / (rest + n * upper_f * cases)
-    return float(icc), float(low), float(high)
+    # The approximation's ends pass the estimate itself where measurements go against each other (an ICC near -1): widened to it.
+    return float(icc), min(float(low), float(icc)), max(float(high), float(icc))
