@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.ndimage import map_coordinates, spline_filter1d
 
-from radpipe.filters.scene import ImageType, Response, Scene, room
+from radpipe.filters.scene import ImageType, Response, Scene, give_back, room
 from radpipe.filters.settings import FilterSettings
 from radpipe.typing import FloatArray, IntArray, Volume
 
@@ -30,6 +30,7 @@ _CHUNK_VOXELS = 1024
 _FEWEST_VOXELS = 256
 _CHUNK_LINES = 100_000  # voxels of the lines that are filtered at a time
 _MANY_VOXELS = 1_000_000
+_MUCH = 0.7  # of the region's box
 # A B-spline's coefficient depends on a voxel n away by 0.27^n: beyond this margin by 1e-23.
 _REACH = 40
 _MOST_STENCIL = 1000
@@ -57,17 +58,32 @@ def prefixes(settings: FilterSettings) -> list[str]:
 
 
 def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
-    """The norms of degrees 0, 1, ... and the kurtosis (NaN where all neighbours are equally bright)."""
+    """The norms of degrees 0, 1, ... and the kurtosis (NaN where all neighbours are equally bright).
+
+    They come of one look at the neighbours; but where the region is most of its box they would take more than three times the box,
+    and each has a look of its own.
+    """
     corners = icosphere(settings.lbp3DIcosphereSubdivision, settings.lbp3DIcosphereRadius)
-    degrees, harmonics = _harmonics(corners, settings.lbp3DIcosphereRadius, settings.lbp3DLevels)
+    names = prefixes(settings)
+    much = np.count_nonzero(scene.mask) > _MUCH * scene.mask.size
+    for wanted in [[name] for name in names] if much else [names]:
+        if much:
+            give_back()
+        yield from _look(scene, settings, corners, wanted)
+
+
+def _look(scene: Scene, settings: FilterSettings, corners: FloatArray, wanted: list[str]) -> Iterator[Response]:
+    """Those of the responses that are wanted, in their order."""
+    levels = settings.lbp3DLevels
+    degrees, harmonics = _harmonics(corners, settings.lbp3DIcosphereRadius, levels)
     sampler = Sampler(scene, corners)
     voxels = int(np.count_nonzero(scene.mask))
+    lowest, *higher, kurtosis = prefixes(settings)
+    norms = {name: degree for degree, name in enumerate(higher, 1) if name in wanted}
     constant = constant_norms(harmonics)
-    numbers = np.empty(
-        voxels, np.min_scalar_type(len(constant))
-    )  # of neighbours at least as bright: all that degree 0 depends on
-    norms = [room([voxels]) for _ in range(1, settings.lbp3DLevels)]  # one by one, for each is let go by itself
-    kurtosis = room([voxels])
+    # Of neighbours at least as bright, which is all that degree 0 depends on.
+    numbers = np.empty(voxels if lowest in wanted else 0, np.min_scalar_type(len(constant)))
+    found = {name: room([voxels]) for name in wanted if name != lowest}  # one by one, for each is let go by itself
     for start, places in _places(scene):
         n = len(places)
         chunk = slice(start, start + n)
@@ -75,27 +91,25 @@ def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
         if n < _FEWEST_VOXELS:
             places, values = np.resize(places, (_FEWEST_VOXELS, 3)), np.resize(values, _FEWEST_VOXELS)
         around = sampler.around(places, values)
-        kurtosis[chunk] = _kurtosis(around)[:n]
+        if kurtosis in wanted:
+            found[kurtosis][chunk] = _kurtosis(around)[:n]
         ones = np.greater_equal(around, values[:, None])
-        numbers[chunk] = np.count_nonzero(ones[:n], axis=1)
-        if settings.lbp3DLevels == 2:
-            norms[0][chunk] = norm_of_degree_1(ones, harmonics)[:n]
-        elif settings.lbp3DLevels > 2:
-            for norm, found in zip(norms, all_norms(ones, degrees, harmonics, settings.lbp3DLevels)[1:, :n], strict=True):
-                norm[chunk] = found
-        holes = start + np.flatnonzero(~np.isfinite(around[:n]).all(axis=1))  # a hole in the image is not dark
-        numbers[holes] = len(constant) - 1
-        for norm in norms:
-            norm[holes] = np.nan
+        holes = np.flatnonzero(~np.isfinite(around[:n]).all(axis=1))  # a hole in the image is not dark
+        if lowest in wanted:
+            numbers[chunk] = np.count_nonzero(ones[:n], axis=1)
+            numbers[start + holes] = len(constant) - 1
+        every = all_norms(ones, degrees, harmonics, levels) if norms and levels > 2 else None
+        for name, degree in norms.items():
+            found[name][chunk] = (norm_of_degree_1(ones, harmonics) if every is None else every[degree])[:n]
+            found[name][start + holes] = np.nan
     del sampler
-    names = prefixes(settings)
-    lowest = room([voxels])
-    for start in range(0, voxels, _CHUNK_LINES):  # numpy makes 64 bits of every number that it looks up
-        lowest[start : start + _CHUNK_LINES] = constant[numbers[start : start + _CHUNK_LINES]]
-    rest = [lowest, *norms, kurtosis]
-    del lowest, numbers, norms, kurtosis
-    for name in names:
-        yield name, rest.pop(0)
+    if lowest in wanted:
+        found[lowest] = room([voxels])
+        for start in range(0, voxels, _CHUNK_LINES):  # numpy makes 64 bits of every number that it looks up
+            found[lowest][start : start + _CHUNK_LINES] = constant[numbers[start : start + _CHUNK_LINES]]
+    del numbers
+    for name in wanted:
+        yield name, found.pop(name)
 
 
 def _places(scene: Scene) -> Iterator[tuple[int, IntArray]]:

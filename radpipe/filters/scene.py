@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,3 +101,10 @@ def room(shape: Sequence[int], kind: type[np.floating[Any]] = np.float64) -> NDA
     if size < _SMALL_BYTES:
         return np.empty(shape, kind)
     return np.frombuffer(mmap(-1, size), kind).reshape(shape)
+
+
+def give_back() -> None:
+    """Where the C library can be asked to (glibc), what was freed goes back to the system: it would be kept for small arrays, and a
+    large one lie beside it."""
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)
