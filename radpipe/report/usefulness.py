@@ -9,15 +9,14 @@ import pandas as pd
 from radpipe.evaluation.conformal import least_for
 from radpipe.report import described
 from radpipe.report.inputs import ReportInputs
-from radpipe.report.whom import shown_models
+from radpipe.report.whom import shown_models, table_of
 from radpipe.report.words import finite, joined, label, number, percent, plural
 
 
 def decision_summary(inputs: ReportInputs, models: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Net benefit of the shown models, of treating everybody and nobody; what is best where. None where there is no table."""
-    table = inputs.table("decision_curves")
     shown = shown_models(models)
-    table = table[table["model"].isin([m["model"] for m in shown])] if len(table) else table
+    table = table_of(shown, inputs, "decision_curves")
     if table.empty:
         return None
     curves = []
@@ -85,9 +84,8 @@ def _risk(value: float) -> str:
 
 def conformal_summary(inputs: ReportInputs, models: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Coverage and size of the prediction sets, class by class, of the shown models; None where there is no table."""
-    table = inputs.table("conformal")
     shown = shown_models(models)
-    table = table[table["model"].isin([m["model"] for m in shown])] if len(table) else table
+    table = table_of(shown, inputs, "conformal")
     if table.empty:
         return None
     _, group_0, group_1 = described.outcome_words(inputs)

@@ -62,6 +62,12 @@ def shown_models(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [m for m in models if m["primary"]] or models[:2]
 
 
+def table_of(shown: list[dict[str, Any]], inputs: ReportInputs, name: str) -> pd.DataFrame:
+    """The rows of a run's table that are about these models."""
+    table = inputs.table(name)
+    return table[table["model"].isin([m["model"] for m in shown])] if len(table) else table
+
+
 def _rank(group: str) -> tuple[int, str]:
     """Lower half before the upper, what is not known last, else by name."""
     return (2 if group == "not known" else 1 if group.startswith("above ") else 0, group)

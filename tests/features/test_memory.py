@@ -3,21 +3,18 @@ measures it. LoG filters whole lines of the image and is left out."""
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytest
 
-LIMIT = 3.0
-ALLOWANCE = 2 << 20  # bytes: what is worked on at a time, and what malloc keeps of small arrays
+sys.path.insert(0, str(Path(__file__).parent))
+
+import resident
+
 SIDE, AROUND = 72, 12
 IMAGE_TYPES = ("Original", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LBP2D", "LBP3D")
 WHOLE_BOX = "in its whole box"  # a region without a voxel of its box to spare
@@ -39,13 +36,8 @@ def measure() -> dict[str, float]:
         grid = Grid((whole,) * 3, (1.0, 1.0, 1.0))
         return Image(grid, waves.astype(np.int16)), Mask(grid, inside)
 
-    def measured(run: Callable[[], object]) -> float:
-        gc.collect()
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        before = _resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        run()
-        return (_resident("VmHWM") - before) / (8 * SIDE**3)
+    def measured(*case: Any) -> float:
+        return resident.peak(partial(extract_row, *case)) / (8 * SIDE**3)
 
     image, mask = ball(SIDE, AROUND)
     small = ball(12, 8)
@@ -57,25 +49,17 @@ def measure() -> dict[str, float]:
         classes = dict.fromkeys(["firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"])
         settings = FeatureSettings(params={"imageType": {name: {}}, "featureClass": classes})
         extract_row(*small, settings)  # what is loaded and compiled on the first call is no part of it
-        found[name] = measured(partial(extract_row, image, mask, settings))
-        found[f"{name} {WHOLE_BOX}"] = measured(partial(extract_row, image, whole, settings))
+        found[name] = measured(image, mask, settings)
+        found[f"{name} {WHOLE_BOX}"] = measured(image, whole, settings)
     return found
 
 
-def _resident(what: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
-
-
-@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="resident memory is measured as Linux tells it")
+@resident.needs_linux
 def test_three_times_the_box():
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "MALLOC_MMAP_THRESHOLD_": "65536"}  # what is measured is what is held
-    done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    measured = json.loads(done.stdout)
+    measured = resident.in_own_process(__file__)
     assert len(measured) == 2 * len(IMAGE_TYPES)
-    above = {name: round(peak, 2) for name, peak in measured.items() if peak > LIMIT + ALLOWANCE / (8 * SIDE**3)}
+    most = resident.LIMIT + resident.ALLOWANCE / (8 * SIDE**3)
+    above = {name: round(peak, 2) for name, peak in measured.items() if peak > most}
     assert not above
 
 

@@ -23,8 +23,10 @@ from radpipe.evaluation.subgroups import subgroup_table
 from radpipe.evaluation.time_auc import time_auc_table
 from radpipe.features.undefined import REASONS
 from radpipe.report.config import ReportSettings
+from radpipe.report.html import render
 from radpipe.report.inputs import OverlaySlice, ReportInputs
 from radpipe.report.map_pictures import MapPicture, map_picture
+from radpipe.report.summary import summarise
 
 FEATURES = """original_shape_MeshVolume original_shape_Sphericity original_shape_Flatness original_shape_Elongation
 original_shape_Maximum3DDiameter original_shape_SurfaceVolumeRatio original_firstorder_90Percentile original_firstorder_Entropy
@@ -224,6 +226,16 @@ def map_case(case: str, seed: int) -> MapPicture:
 @pytest.fixture(scope="session")
 def inputs() -> ReportInputs:
     return build(Plan())
+
+
+@pytest.fixture(scope="module")
+def summary(inputs):
+    return summarise(inputs)
+
+
+@pytest.fixture(scope="module")
+def page(summary):
+    return render(summary)
 
 
 @pytest.fixture(scope="session")

@@ -19,18 +19,8 @@ ORDER = ("asked", "images-add", "arm", "sure", "whom", "wrong", "cohort", "outli
 
 
 @pytest.fixture(scope="module")
-def bare(inputs):
+def inputs(inputs):
     return replace(inputs, overlays=(), maps=(), question={"sha256": "ab" * 32, "prior": True, "changes": 0, "first": None})
-
-
-@pytest.fixture(scope="module")
-def summary(bare):
-    return summarise(bare)
-
-
-@pytest.fixture(scope="module")
-def page(summary):
-    return render(summary)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +58,8 @@ def test_every_interval_has_its_method(page):
         assert method.lower() in page.lower(), method
 
 
-def test_subgroups_are_the_table_s(bare, summary):
-    table = bare.tables["subgroups"].set_index(["model", "column", "group", "metric"])
+def test_subgroups_are_the_table_s(inputs, summary):
+    table = inputs.tables["subgroups"].set_index(["model", "column", "group", "metric"])
     rows = summary["subgroups"]["rows"]
     assert [row["group"] for row in rows if row["column"].startswith("Age")] == sorted(
         (row["group"] for row in rows if row["column"].startswith("Age")), key=lambda name: name.startswith("above")
@@ -84,71 +74,75 @@ def test_subgroups_are_the_table_s(bare, summary):
             assert (row["n"], row["events"]) == (own["n"], own["n_events"])
 
 
-def test_a_group_that_does_worse_is_named_and_a_small_one_has_no_number(bare):
-    table = bare.tables["subgroups"].copy()
+def test_a_group_that_does_worse_is_named_and_a_small_one_has_no_number(inputs):
+    table = inputs.tables["subgroups"].copy()
     female = (table["group"] == "Female") & (table["model"] == "ann") & (table["metric"] == "auc")
     male = table["group"] == "Male"
     table.loc[female, ["value", "ci_low", "ci_high"]] = [0.4, 0.3, 0.5]
     table.loc[male, ["value", "ci_low", "ci_high"]] = np.nan
-    said = summarise(replace(bare, tables={**bare.tables, "subgroups": table}))["subgroups"]
+    said = summarise(replace(inputs, tables={**inputs.tables, "subgroups": table}))["subgroups"]
     assert said["headline"] == "Worse than over all patients in: Sex Female."
     assert [row["few"] for row in said["rows"] if row["group"] == "Male"] == [True]
     table[["value", "ci_low", "ci_high"]] = np.nan
-    none = summarise(replace(bare, tables={**bare.tables, "subgroups": table}))["subgroups"]
+    none = summarise(replace(inputs, tables={**inputs.tables, "subgroups": table}))["subgroups"]
     assert none["told"] == 0 and "cannot be told" in none["headline"]
 
 
-def test_of_an_error_more_is_worse(bare):
-    table = bare.tables["subgroups"].copy()
+def test_of_an_error_more_is_worse(inputs):
+    table = inputs.tables["subgroups"].copy()
     female = (table["group"] == "Female") & (table["model"] == "ann") & (table["metric"] == "brier")
     for ends, worse in (([0.5, 0.45, 0.6], True), ([0.05, 0.01, 0.1], False)):
         table.loc[female, ["value", "ci_low", "ci_high"]] = ends
-        cells = summarise(replace(bare, tables={**bare.tables, "subgroups": table}))["subgroups"]["rows"]
+        cells = summarise(replace(inputs, tables={**inputs.tables, "subgroups": table}))["subgroups"]["rows"]
         cell = next(c for row in cells if row["group"] == "Female" for c in row["cells"] if c["metric"] == "brier")
         assert cell["worse"] is worse
 
 
-def test_decision_curves_say_where_a_model_beats_both_simple_rules(bare):
+def test_decision_curves_say_where_a_model_beats_both_simple_rules(inputs):
     at = [0.1, 0.2, 0.3, 0.4]
     rows = [
         {"model": "ann", "threshold": x, "net_benefit": benefit, "ci_low": low, "ci_high": 0.5, "treat_all": everybody, "n": 34, "method": "m"}
         for x, benefit, low, everybody in zip(at, (0.2, 0.25, 0.2, -0.01), (0.1, 0.15, 0.12, -0.1), (0.3, 0.2, 0.1, -0.05), strict=True)
     ]  # fmt: skip
     table = t.make_table(t.DECISION_CURVES, rows)
-    found = summarise(replace(bare, tables={**bare.tables, "decision_curves": table}))["decision"]
+    found = summarise(replace(inputs, tables={**inputs.tables, "decision_curves": table}))["decision"]
     # above max(treat all, 0) at 20 % and 30 %; its lower end only at 30 %: worked out by hand
     assert found["sentences"] == [
         "ANN lies above both simple rules at thresholds of 20 % to 30 %; the lower end of its interval does so at a threshold of 30 %."
     ]
     table["ci_low"] = -1.0
     assert (
-        "is not shown" in summarise(replace(bare, tables={**bare.tables, "decision_curves": table}))["decision"]["sentences"][0]
+        "is not shown"
+        in summarise(replace(inputs, tables={**inputs.tables, "decision_curves": table}))["decision"]["sentences"][0]
     )
     table["net_benefit"] = -1.0
     assert (
-        "no more good" in summarise(replace(bare, tables={**bare.tables, "decision_curves": table}))["decision"]["sentences"][0]
+        "no more good"
+        in summarise(replace(inputs, tables={**inputs.tables, "decision_curves": table}))["decision"]["sentences"][0]
     )
 
 
-def test_sets_that_can_leave_nothing_out_are_called_vacuous(bare, summary, page):
-    assert summary["conformal"]["vacuous"] == all(bare.tables["conformal"].query("model in ['ann', 'cnn']")["vacuous_fits"] == 15)
-    table = bare.tables["conformal"].copy()
+def test_sets_that_can_leave_nothing_out_are_called_vacuous(inputs, summary, page):
+    assert summary["conformal"]["vacuous"] == all(
+        inputs.tables["conformal"].query("model in ['ann', 'cnn']")["vacuous_fits"] == 15
+    )
+    table = inputs.tables["conformal"].copy()
     table["vacuous_fits"], table["fewest_calibration"] = table["fits"], 3
-    said = summarise(replace(bare, tables={**bare.tables, "conformal": table}))["conformal"]
+    said = summarise(replace(inputs, tables={**inputs.tables, "conformal": table}))["conformal"]
     assert (
         said["headline"].startswith("Vacuous")
         and "at least 9 other patients" in said["sentences"][0]
         and "some had 3" in said["sentences"][0]
     )
     table["vacuous_fits"], table["coverage"], table["ci_high"] = 0, 0.7, 0.8
-    said = summarise(replace(bare, tables={**bare.tables, "conformal": table}))["conformal"]
+    said = summarise(replace(inputs, tables={**inputs.tables, "conformal": table}))["conformal"]
     assert "Vacuous" not in said["headline"] and {row["said"] for row in said["rows"]} == {"less than promised"}
     assert "What may be promised of one patient?" in page
 
 
-def test_every_patient_has_a_row_and_a_card_with_facts_and_picture(bare, summary, page):
+def test_every_patient_has_a_row_and_a_card_with_facts_and_picture(inputs, summary, page):
     cases = summary["patients"]["cases"]
-    predictions = bare.tables["predictions"].query("role == 'test'")
+    predictions = inputs.tables["predictions"].query("role == 'test'")
     assert len(cases) == 34 and summary["patients"]["pictured"] == 5
     assert page.count('<label class="patient">') == 34 and page.count('type="radio" name="patient"') == 34
     assert [c["marks"][0]["p"] for c in cases] == sorted((c["marks"][0]["p"] for c in cases), reverse=True)
@@ -163,9 +157,9 @@ def test_every_patient_has_a_row_and_a_card_with_facts_and_picture(bare, summary
     assert page.count('width="130" height="130"') == 5
 
 
-def test_too_many_patients_for_a_plot_are_left_to_the_tables(bare, monkeypatch):
+def test_too_many_patients_for_a_plot_are_left_to_the_tables(inputs, monkeypatch):
     monkeypatch.setattr("radpipe.report.whom.MOST_ROWS", 33)
-    assert summarise(bare)["patients"] is None
+    assert summarise(inputs)["patients"] is None
 
 
 def test_times_to_an_event_have_curves_and_auc_over_time(of_time):

@@ -10,20 +10,8 @@ import sys
 import time
 from html.parser import HTMLParser
 
-import pytest
-
 from radpipe.report.html import render
 from radpipe.report.summary import summarise
-
-
-@pytest.fixture(scope="module")
-def summary(inputs):
-    return summarise(inputs)
-
-
-@pytest.fixture(scope="module")
-def page(summary):
-    return render(summary)
 
 
 class Tags(HTMLParser):

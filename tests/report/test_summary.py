@@ -18,11 +18,6 @@ from radpipe.report.inputs import overlay, pick_cases
 from radpipe.report.summary import flattened, summarise
 
 
-@pytest.fixture(scope="module")
-def summary(inputs):
-    return summarise(inputs)
-
-
 def test_is_json_and_repeats_itself(inputs, summary):
     assert json.loads(json.dumps(summary, allow_nan=False)) == json.loads(json.dumps(summarise(inputs)))
 

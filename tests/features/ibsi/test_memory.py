@@ -1,24 +1,18 @@
-"""What an extraction holds at most: three times the region's box as float64 (with a filter: the padded box), and 2 MiB.
-
-Measured in a process of its own as the high-water mark of its resident memory, which Linux lets a process set back. There glibc is
-told to give every freed array back at once: what is measured is what is held, not what malloc keeps for later.
-"""
+"""What an extraction holds at most: three times the region's box as float64 (with a filter: the padded box), and 2 MiB."""
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import json
-import os
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-LIMIT = 3.0
-ALLOWANCE = 2 << 20  # bytes: small arrays, and what malloc keeps of them
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import resident
+
 SIDE, AROUND = 72, 12
 FILTERS = {
     "mean": {"support": 5},
@@ -65,12 +59,7 @@ def measure() -> dict[str, tuple[int, int]]:
     found = {}
     for name, parameters in CASES.items():
         row(AROUND + 15, box, parameters)  # what is loaded and compiled on the first call is no part of a case
-        gc.collect()
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        before = _resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        row(whole, ball if "ball" in name else box, parameters)
-        peak = _resident("VmHWM") - before
+        peak = resident.peak(partial(row, whole, ball if "ball" in name else box, parameters))
         side = SIDE
         for chosen, values in parameters.get("filter", {}).items():
             reach = module_of(chosen).reach(settings_of(chosen, values), (1.0, 1.0, 1.0))
@@ -79,20 +68,12 @@ def measure() -> dict[str, tuple[int, int]]:
     return found
 
 
-def _resident(what: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
-
-
-@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="resident memory is measured as Linux tells it")
+@resident.needs_linux
 def test_three_times_the_box():
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "MALLOC_MMAP_THRESHOLD_": "65536"}
-    done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    measured = json.loads(done.stdout)
+    measured = resident.in_own_process(__file__)
     assert set(measured) == set(CASES)
-    above = {name: round(peak / box, 2) for name, (peak, box) in measured.items() if peak > LIMIT * box + ALLOWANCE}
+    most = {name: resident.LIMIT * box + resident.ALLOWANCE for name, (_, box) in measured.items()}
+    above = {name: round(peak / box, 2) for name, (peak, box) in measured.items() if peak > most[name]}
     assert not above
 
 
