@@ -17,7 +17,7 @@ _QUOTED = re.compile(r"""b?'(?:[^'\\\\]|\\\\.)*'|b?"(?:[^"\\\\]|\\\\.)*"|`[^`]*`
 _PLAIN = re.compile(
     r"[(\[{]*(?:[a-z]{1,20}(?:[-/][a-z]{1,20})?|I|A|[-+]?\d{1,4}(?:\.\d{1,3})?(?:e[-+]?\d{1,2})?|[-+*=<>!/&|]{1,2})[)\]}]*[,;:.?!]*"
 )
-_SHAPE = re.compile(r"[(\[](?:\d{1,4}[,x ]*)+[)\]][,;:.]*")
+_SHAPE = re.compile(r"[(\[]\d{1,4}(?:[,x]\d{1,4})*,?[)\]][,;:.]*")
 _FIRST = re.compile(r"[A-Z][a-z]{1,14}[,:]?")
 _OPENING = """
 a an all array cannot can could data dimension dimensions empty error expected failed file found got illegal image input invalid length

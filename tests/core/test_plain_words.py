@@ -23,6 +23,7 @@ from radpipe.errors import FileProblem
         ("unable to parse SMITH^JOHN 19400203 as a date /data/Mueller/x.dcm", "unable to parse ... as a date ..."),
         ("Meier was born 3.2.1940 in Bern", "... was born ... in ..."),
         ("'mueller hans'", "..."),
+        ("no patient (19400203) or [00000]", "no patient ... or ..."),
         ("", ""),
     ],
 )
