@@ -13,7 +13,7 @@ help:
 	@echo 'make test         install, then every test that is not slow'
 	@echo 'make demo-full    the same job with 10 x 5 splits and all negative controls (several times as long)'
 	@echo 'make demo-voxelwise  scalar against voxel-wise features, habitats included, on the same patients'
-	@echo 'make test-slow    the tests that take minutes: repeated kills, poison cases, simulations, whole-pipeline permutations'
+	@echo 'make test-slow    the tests that take minutes: kills, poison cases, simulations, permutations, newly drawn examples'
 	@echo 'make pyradiomics  the optional extra, built from source (needs a C compiler)'
 	@echo 'make parity       radpipe beside the installed pyradiomics, feature by feature'
 	@echo 'make ibsi         the reference values of IBSI 1 and 2 recomputed from RADPIPE_DATA'
@@ -40,6 +40,7 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) -m slow --timeout 7200
+	$(PYTEST) -m 'hypothesis and not slow' --hypothesis-profile=search --timeout 3600
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

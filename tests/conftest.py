@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run of the same code, so that a test that passed here passes on the next machine; `make test-slow` and
+# --hypothesis-profile=search draw others, and more of them where a test does not say how many.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", max_examples=300, deadline=None)
+settings.load_profile("same")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Kernels are compiled once a machine, in a minute, and are then found by every process: one worker begins with the module that compiles

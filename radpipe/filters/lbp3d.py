@@ -31,6 +31,7 @@ _FEWEST_VOXELS = 256
 _CHUNK_LINES = 100_000  # voxels of the lines that are filtered at a time
 _MANY_VOXELS = 1_000_000
 _MUCH = 0.7  # of the region's box
+_SMALL = 50_000  # voxels of a box of which five are 2 MB, no more than what is worked on at a time
 # A B-spline's coefficient depends on a voxel n away by 0.27^n: beyond this margin by 1e-23.
 _REACH = 40
 _MOST_STENCIL = 1000
@@ -60,12 +61,12 @@ def prefixes(settings: FilterSettings) -> list[str]:
 def respond(scene: Scene, settings: FilterSettings) -> Iterator[Response]:
     """The norms of degrees 0, 1, ... and the kurtosis (NaN where all neighbours are equally bright).
 
-    They come of one look at the neighbours; but where the region is most of its box they would take more than three times the box,
-    and each has a look of its own.
+    They come of one look at the neighbours; but where the region is most of a large box they would take more than three times the
+    box, and each has a look of its own.
     """
     corners = icosphere(settings.lbp3DIcosphereSubdivision, settings.lbp3DIcosphereRadius)
     names = prefixes(settings)
-    much = np.count_nonzero(scene.mask) > _MUCH * scene.mask.size
+    much = scene.mask.size > _SMALL and np.count_nonzero(scene.mask) > _MUCH * scene.mask.size
     for wanted in [[name] for name in names] if much else [names]:
         if much:
             give_back()

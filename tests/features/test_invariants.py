@@ -11,7 +11,7 @@ from radpipe.features.config import FeatureSettings
 from radpipe.features.extract import extract_row
 
 PLAIN = FeatureSettings(params={"setting": {"binWidth": 10}})
-QUICK = settings(max_examples=25, deadline=None, derandomize=True)
+QUICK = settings(max_examples=25, deadline=None)
 SEEDS = st.integers(0, 10_000)
 
 

@@ -11,7 +11,7 @@ from radpipe.features.config import FeatureSettings
 from radpipe.features.extract import extract, extract_row
 from radpipe.features.parity import off
 
-QUICK = settings(max_examples=8, deadline=None, derandomize=True)
+QUICK = settings(max_examples=8, deadline=None)
 SEEDS = st.integers(0, 10_000)
 CLASSES = dict.fromkeys(["firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm"])
 POINTWISE = {"Square": {}, "SquareRoot": {}, "Logarithm": {}, "Exponential": {}}

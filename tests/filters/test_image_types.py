@@ -321,6 +321,18 @@ def test_lbp3d_against_splines_of_the_whole_image(region, levels, radius, subdiv
     np.testing.assert_allclose(found["lbp-3D-m2"], np.sqrt((rebuilt**2).sum(axis=1)), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_lbp3d_of_one_look_and_of_one_for_each_response(monkeypatch, levels):
+    once = responses("LBP3D", image(np.int16), REGIONS["everywhere"], lbp3DLevels=levels)
+    monkeypatch.setattr(lbp3d, "_SMALL", 0)
+    monkeypatch.setattr(lbp3d, "_look", lambda *given, look=lbp3d._look: looks.append(given[-1]) or look(*given))
+    looks: list[list[str]] = []
+    each = responses("LBP3D", image(np.int16), REGIONS["everywhere"], lbp3DLevels=levels)
+    assert looks == [[name] for name in each] and list(each) == list(once)
+    for name, values in once.items():
+        np.testing.assert_array_equal(each[name], values)
+
+
 def test_norms_of_degree_0_and_1_are_the_general_ones_to_the_last_bit():
     ones = np.random.default_rng(0).random((500, 42)) < 0.5
     degrees, harmonics = lbp3d._harmonics(lbp3d.icosphere(1, 1.0), 1.0, 2)

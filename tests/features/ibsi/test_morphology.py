@@ -18,7 +18,7 @@ from radpipe.features.ibsi.enclosing import ellipsoid_area, smallest_box, smalle
 from radpipe.features.ibsi.morphology import compute
 
 SIDES = st.floats(0.5, 20.0)
-QUICK = settings(max_examples=8, deadline=None, derandomize=True)
+QUICK = settings(max_examples=8, deadline=None)
 
 
 def morphology(voxels, mask, spacing=(1.0, 1.0, 1.0), intensity=None):
@@ -148,7 +148,7 @@ def test_smallest_ellipsoid_is_tight(seed):
 
 
 @given(SIDES, SIDES, SIDES)
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None)
 def test_surface_is_the_manuals_series(a, b, c):
     a, b, c = sorted((a, b, c), reverse=True)
     alpha, beta = math.sqrt(1 - (b / a) ** 2), math.sqrt(1 - (c / a) ** 2)

@@ -13,7 +13,7 @@ from radpipe.errors import EmptyRoiError, FileProblem, GeometryError
 from radpipe.features.ibsi.parameters import IbsiParameters, parse_ibsi
 from radpipe.features.ibsi.prepare import interpolate, interpolate_mask, prepare, resampled_axis, resegment
 
-QUICK = settings(max_examples=40, deadline=None, derandomize=True)
+QUICK = settings(max_examples=40, deadline=None)
 ORDERS = {"nearest": 0, "linear": 1, "cubic": 3}
 
 

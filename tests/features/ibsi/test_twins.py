@@ -28,7 +28,7 @@ from radpipe.features.ibsi.zones import border_distance, find_zones
 BOXES = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
 GREY = BOXES.flatmap(lambda shape: arrays(np.int64, shape, elements=st.integers(0, 4))).filter(lambda grid: grid.any())
 MASKS = BOXES.flatmap(lambda shape: arrays(np.bool_, shape)).filter(np.any)
-QUICK = settings(max_examples=60, deadline=None, derandomize=True)
+QUICK = settings(max_examples=60, deadline=None)
 SPACING = (3.0, 1.0, 1.5)
 
 
@@ -115,7 +115,7 @@ def test_spatial_autocorrelation(mask, seed, middle):
     assert_allclose(autocorrelation(voxels, mask, SPACING), (moran, geary), rtol=1e-7, atol=1e-8)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 @given(MASKS, st.sampled_from([(3.0, 1.0, 1.5), (2.0, 2.0, 2.0), (7.0, 4.0, 4.0)]), st.integers(0, 99))
 def test_local_peaks(mask, spacing, seed):
     """Means over all voxels whose centre lies within the sphere, found by measuring every distance."""

@@ -37,7 +37,7 @@ NAMES = {
     "ngtdm": window_neighbourhood.NGTDM_NAMES,
 }
 ANY_BOX = (1 << 20,) * 3  # an offset too long for a window finds nothing there: the box of the region need not be known
-QUICK = settings(max_examples=int(os.environ.get("RADPIPE_TWIN_EXAMPLES", "60")), deadline=None, derandomize=True)
+QUICK = settings(max_examples=int(os.environ.get("RADPIPE_TWIN_EXAMPLES", "60")), deadline=None)
 SPACING = (2.0, 0.5, 0.75)
 
 
