@@ -32,8 +32,9 @@ demo-voxelwise: $(VENV)/.runtime
 	$(BIN)/radpipe run workflows/sts_pet_voxelwise.yaml --out runs/sts_pet_voxelwise
 
 # One more than there are cores: many tests wait for processes that they start, and kill. These are hundreds, so compiled Python is
-# kept whatever the shell says; and plugins are named, or pytest rewrites the whole of hypothesis in every one of its processes.
-PYTEST := PYTHONDONTWRITEBYTECODE= PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m pytest -p xdist -p timeout -p hypothesispytest
+# kept whatever the shell says; plugins are named, or pytest rewrites the whole of hypothesis in every one of its processes; and
+# libraries have one thread each, for theirs would spin while they wait for each other's (radpipe sets its own processes' itself).
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m pytest -p xdist -p timeout -p hypothesispytest
 
 test: $(VENV)/.dev
 	$(PYTEST) -n $$(($(JOBS) + 1)) --dist loadfile --no-loadscope-reorder

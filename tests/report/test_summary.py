@@ -115,24 +115,22 @@ def test_a_run_with_parts_missing_still_reports(inputs, missing):
     assert ("Nothing failed." in page) == ("failures" in missing)
 
 
-def test_values_that_are_no_measurement_are_said(inputs):
-    inputs = replace(inputs, overlays=(), maps=(), pictures=())
-    page = render(summarise(inputs))
+def test_values_that_are_no_measurement_are_said(inputs, page):
     assert "2 values of 2 features in " in page and "differs from the mean of its neighbours" in page
     assert page.index("2 values of 2 features") < page.index("1 value of 1 feature in ")
-    assert "no measurement" not in render(summarise(without(inputs, "undefined")))
+    assert "no measurement" not in render(summarise(replace(without(inputs, "undefined"), overlays=(), maps=(), pictures=())))
 
 
-def test_two_sets_of_candidates_are_told_apart(inputs):
+def test_two_sets_of_candidates_are_told_apart(inputs, page):
     inputs = replace(inputs, overlays=(), maps=(), pictures=())
     table = inputs.tables["selection"]
     other = table[table["feature"] != table["feature"].iloc[0]].assign(sources="scalar")
     both = replace(inputs, tables={**inputs.tables, "selection": pd.concat([table, other])})
     first, second = summarise(both)["selections"]
     assert first["candidates"] == second["candidates"] + 1 and first["stability"] and second["stability"] is None
-    page, one = render(summarise(both)), render(summarise(inputs))
-    assert "Among values of the whole lesion, statistics of feature maps, habitats" in page
-    assert "Among values of the whole lesion<" in page and "<h3>Among" not in one
+    told = render(summarise(both))
+    assert "Among values of the whole lesion, statistics of feature maps, habitats" in told
+    assert "Among values of the whole lesion<" in told and "<h3>Among" not in page
 
 
 def test_given_masks_have_no_predicted_outline(inputs):
