@@ -55,7 +55,7 @@ def workflow(**changes: Any) -> dict[str, Any]:
         "preprocessing": {"spacing_mm": [3, 3, 3]},
         "segmentation": {"masks": "given"},
         "features": {"params": {"setting": {"binWidth": 0.5}, "featureClass": {"firstorder": None, "shape": None}}},
-        "selection": {"max_features": 2},
+        "selection": {"max_features": 2, "trees": 20, "rounds": 2},
         "models": {"ann": {"kind": "ann", "inputs": "selected", "members": 1}, "volume": {"kind": "logistic", "inputs": "volume"}},
         "comparison": {"primary": ["ann", "volume"]},
         "references": False,

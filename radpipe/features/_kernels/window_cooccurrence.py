@@ -480,13 +480,13 @@ def _correlation(
     room: FloatArray,
 ) -> float:
     """MCC of one direction's n pairs. strength : counts on the way in, entries of p / sqrt(px py) on the way out."""
-    nodes = 0
+    nodes = int(np.int64(0))  # of this type at once: what it calls would be compiled for the constant 0, too
     for a in range(found):
         if of_row[a]:
             node_of[a] = nodes
             nodes += 1
     rows = nodes
-    shift = 0
+    shift = int(np.int64(0))
     if not symmetric:
         shift = found
         for b in range(found):

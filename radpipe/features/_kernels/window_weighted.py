@@ -197,7 +197,7 @@ def _correlation(
     room: FloatArray,
 ) -> float:
     """MCC of the matrix of probabilities."""
-    nodes = 0
+    nodes = int(np.int64(0))  # of this type at once: what it calls would be compiled for the constant 0, too
     for a in range(found):
         if px[a] > 0.0:
             node_of[a] = nodes
@@ -210,7 +210,7 @@ def _correlation(
                 node_of[found + b] = nodes
                 known[nodes] = np.sqrt(py[b])
                 nodes += 1
-    edges = 0
+    edges = int(np.int64(0))
     for a in range(found):
         for b in range(a if symmetric else 0, found):
             if joint[a, b] > 0.0:

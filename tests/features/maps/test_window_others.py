@@ -59,11 +59,11 @@ class How:
 
     @property
     def pairs(self) -> np.ndarray:
-        return directions(ANY_BOX, (1,), self.flat_axis, both=False)
+        return directions(ANY_BOX, (1,), self.flat_axis, both=False).copy()  # as maps have them: not read-only
 
     @property
     def neighbours(self) -> np.ndarray:
-        return directions(ANY_BOX, self.distances, self.flat_axis, both=True)
+        return directions(ANY_BOX, self.distances, self.flat_axis, both=True).copy()
 
     @property
     def weights(self) -> np.ndarray:
