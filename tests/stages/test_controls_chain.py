@@ -18,7 +18,6 @@ MODELS = {
 }
 SETTINGS = {
     "splits": {"repeats": 2, "folds": 3, "selection_fraction": 0.25},
-    "selection": {"max_features": 2, "rounds": 2, "trees": 20},
     "models": MODELS, "comparison": {"primary": ["ann", "volume"]},
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ def done(warm_servers, module_study, tmp_path_factory):
     """A finished run and a manifest of two new cases beside a known one."""
     out = tmp_path_factory.mktemp("runs") / "out"
     compute = {"workers": 1, "scheduler": "processes"}
-    written = module_study.write(models=MODELS, selection={"max_features": 2, "trees": 20, "rounds": 2}, compute=compute)
+    written = module_study.write(models=MODELS, compute=compute)
     assert run(load_workflow(written), out).exit_code == 0
     folder = tmp_path_factory.mktemp("new")
     others = type(module_study)(folder, [{}] * 40)

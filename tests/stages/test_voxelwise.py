@@ -49,8 +49,7 @@ COLUMNS = ["original_firstorder_Mean", "original_firstorder_Variance"]
 
 def small(study: Any, **changes: Any) -> Path:
     settings = {"maps": MAPS, "models": MODELS, "comparison": {"primary": ["ann_voxelwise", "ann_scalar"]}}
-    selection = {"max_features": 2, "rounds": 2, "trees": 20}
-    return study.write(**{**settings, "selection": selection, "splits": {"repeats": 1, "folds": 2}, **changes})
+    return study.write(**{**settings, "splits": {"repeats": 1, "folds": 2}, **changes})
 
 
 def go(workflow: Path, out: Path, **options: Any) -> RunResult:
