@@ -259,6 +259,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RADPIPE_DATA", ROOT.parent / "shared" / "data")))
     parser.add_argument("--slow-repeats", type=int, default=3, help="how often pyradiomics is timed on the original image")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument("--only", type=int, choices=range(1, 7), action="append", help="this table alone; may be repeated")
     arguments = parser.parse_args()
     parts: list[tuple[str, Iterator[str]]] = [
         ("Original image", side_by_side(arguments.data, None, {"Original": {}}, (9, arguments.slow_repeats))),
@@ -268,20 +269,22 @@ def main() -> None:
         ("Memory", memory()),
         ("Before the first number", fresh_processes()),
     ]
-    page = []
-    for title, rows in parts:
-        page += ["", f"## {title}", ""]
-        print("\n".join(page[-3:]), flush=True)
+    made: dict[str, list[str]] = {}
+    for number, (title, rows) in enumerate(parts, start=1):
+        if arguments.only and number not in arguments.only:
+            continue
+        print(f"\n## {title}\n", flush=True)
+        made[title] = []
         for row in rows:
-            page.append(row)
+            made[title].append(row)
             print(row, flush=True)
     if arguments.write:
         head, *sections = PAGE.read_text().split("\n## ")
-        others = [section for section in sections if section.partition("\n")[0] not in dict(parts)]  # made by other scripts
+        kept = {section.partition("\n")[0]: section for section in sections}  # of these some are made by other scripts
+        own = {title: "\n".join([title, "", *rows, ""]) for title, rows in made.items()}
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
         head = head.rpartition("\nMeasured on")[0] or head
-        own = f"{head.rstrip()}\n\nMeasured on {machine}.\n" + "\n".join(page) + "\n"
-        PAGE.write_text("\n## ".join([own, *others]))
+        PAGE.write_text("\n## ".join([f"{head.rstrip()}\n\nMeasured on {machine}.\n", *{**kept, **own}.values()]))
 
 
 if __name__ == "__main__":
