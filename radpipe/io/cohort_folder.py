@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from radpipe.errors import RunError
-from radpipe.io.files import atomic_write, cannot_write, write_bytes
+from radpipe.io.files import atomic_write, cannot_write, sweep_torn, write_bytes
 from radpipe.io.locks import holding
 
 MANIFEST = "manifest.csv"
 OWN = "ingest.radpipe"
 FORMAT = 1
+_PARTS = ("images", "masks", "overlays")
 _IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
@@ -46,6 +47,8 @@ class CohortFolder:
                     hint="Wait for it, or choose another --out.",
                     path=self.path,
                 )
+            for name in ("", *_PARTS):  # where one that was killed was writing
+                sweep_torn(self.path / name)
             yield
 
     def check_claim(self, made_with: Mapping[str, Any], *, redo: bool) -> None:
@@ -124,7 +127,7 @@ class CohortFolder:
 
     def _inside(self, name: str) -> Path:
         path = self.path / name
-        if path.parent.resolve() not in {self.path, *(self.path / part for part in ("images", "masks", "overlays"))}:
+        if path.parent.resolve() not in {self.path, *(self.path / part for part in _PARTS)}:
             raise RunError(
                 f"the name {name!r} leads out of the cohort's folder.", hint="Report this fault in radpipe.", path=self.path
             )

@@ -56,6 +56,12 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def sweep_torn(folder: Path, *, deep: bool = False) -> None:
+    """Remove what :func:`atomic_write` left in a folder (deep: and below it) when it was killed. For who alone writes there."""
+    for path in folder.rglob(".*.tmp") if deep else folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 (hex) of the file's bytes, read in pieces. FileProblem where it cannot be read."""
     try:

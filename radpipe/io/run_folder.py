@@ -28,7 +28,7 @@ from typing import Any
 from urllib.parse import quote
 
 from radpipe.errors import RunError
-from radpipe.io.files import atomic_write, cannot_write
+from radpipe.io.files import atomic_write, cannot_write, sweep_torn
 from radpipe.io.locks import holding
 from radpipe.io.store import ROW_FILE
 
@@ -139,10 +139,9 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove the temporary files of a run that was killed while it wrote; call it while holding the lock."""
-        for top in (self.path, *(self.path / name for name in ("inputs", "masks", "probabilities", "models"))):
-            found = top.glob(".*.tmp") if top == self.path else top.rglob(".*.tmp")
-            for path in found:
-                path.unlink(missing_ok=True)
+        sweep_torn(self.path)
+        for name in ("inputs", "masks", "probabilities", "models"):
+            sweep_torn(self.path / name, deep=True)
 
     # where things lie
 

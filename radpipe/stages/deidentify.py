@@ -26,7 +26,7 @@ from radpipe.intake.deidentify import profile
 from radpipe.intake.deidentify.identity import Secret, assign
 from radpipe.intake.discretion import Discretion
 from radpipe.io.dicom.scan import walk
-from radpipe.io.files import write_bytes
+from radpipe.io.files import sweep_torn, write_bytes
 from radpipe.io.store import Store
 from radpipe.stages._parallel import MapResult, Task, map_tasks
 from radpipe.stages._pool import Pool
@@ -393,6 +393,9 @@ class _Deidentify:
 
     def finish(self, names: dict[str, str], table: Path) -> Deidentified:
         """Reports: what may leave in OUT, what may not in OUT.private."""
+        sweep_torn(self.folders.private)
+        for folder in (self.folders.out, self.folders.quarantine):  # here, where nobody of ours writes any more
+            sweep_torn(folder, deep=True)
         for item in self.items:
             if item.status != WRITTEN and item.target:
                 remove(self.folders.out, item.target)

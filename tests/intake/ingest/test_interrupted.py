@@ -150,7 +150,11 @@ def test_killed_at_its_images_it_carries_on(hospital: Any, tools: Any, command: 
     assert killed_when(lambda: any(out.glob("ingest.radpipe/ingest_images/*/*/row.json")), folder, out)
     assert not (out / "manifest.csv").exists()
     results = set(out.glob("ingest.radpipe/ingest_*/*/*/row.json"))
+    (out / "images").mkdir(exist_ok=True)
+    for torn in (out / ".manifest.csv.q1w2e3r4.tmp", out / "images" / ".A_CT.nii.gz.q1w2e3r4.tmp"):  # as a kill leaves them
+        torn.write_bytes(b"half")
     command(folder, out)
+    assert not list(out.rglob(".*.tmp"))
     assert tools.content(out) == tools.content(tmp_path / "whole")
     assert results < set(out.glob("ingest.radpipe/ingest_*/*/*/row.json"))
 
