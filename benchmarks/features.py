@@ -14,7 +14,6 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_
     os.environ[name] = "1"
 
 import importlib.util
-import platform
 import subprocess
 import sys
 import tempfile
@@ -26,9 +25,9 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from pages import put_section
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "benchmarks.md"
 SIGMAS = [1.0, 2.0, 3.0, 4.0, 5.0]
 # 18 filtered images: with 93 features each and the 107 of the original, 1,781.
 ALL_TYPES: dict[str, dict[str, Any]] = {
@@ -269,22 +268,16 @@ def main() -> None:
         ("Memory", memory()),
         ("Before the first number", fresh_processes()),
     ]
-    made: dict[str, list[str]] = {}
     for number, (title, rows) in enumerate(parts, start=1):
         if arguments.only and number not in arguments.only:
             continue
         print(f"\n## {title}\n", flush=True)
-        made[title] = []
+        made = []
         for row in rows:
-            made[title].append(row)
+            made.append(row)
             print(row, flush=True)
-    if arguments.write:
-        head, *sections = PAGE.read_text().split("\n## ")
-        kept = {section.partition("\n")[0]: section for section in sections}  # of these some are made by other scripts
-        own = {title: "\n".join([title, "", *rows, ""]) for title, rows in made.items()}
-        machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
-        head = head.rpartition("\nMeasured on")[0] or head
-        PAGE.write_text("\n## ".join([f"{head.rstrip()}\n\nMeasured on {machine}.\n", *{**kept, **own}.values()]))
+        if arguments.write:
+            put_section("benchmarks.md", f"## {title}", made, f"numpy {np.__version__}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from radpipe.core.grid import Grid
 from radpipe.errors import RunError
-from radpipe.io.files import cannot_write, write_bytes
+from radpipe.io.files import cannot_write, sweep_torn, write_bytes
 from radpipe.io.locks import holding
 from radpipe.io.maps import SUFFIXES, ZARR_NAME, ZarrMaps, digest_of, write_map
 from radpipe.typing import IntArray, Volume
@@ -108,8 +108,8 @@ class MapFolder:
         self._save()
         try:
             (self.path / _BLOCKS).mkdir(exist_ok=True)
-            for torn in (*self.path.glob(".*.tmp"), *(self.path / _BLOCKS).glob(".*.tmp")):
-                torn.unlink()
+            sweep_torn(self.path)
+            sweep_torn(self.path / _BLOCKS)
         except OSError as error:
             raise cannot_write(self.path, error) from error
         if self.layout == "zarr":

@@ -17,7 +17,7 @@ IDEAL_EVENTS = 200
 KNOWN_SPREAD = 234
 """Patients with whom the outcome's SD is known within 10 % (95 %): sqrt(233 / chi2(0.025; 233)) < 1.1, one of the four criteria of
 Archer 2021, doi:10.1002/sim.8766."""
-TEST_NAMES = {"delong": "DeLong’s test", "paired_bootstrap": "the paired bootstrap of whole patients"}
+_TESTS_IN_PROSE = {"delong": "DeLong’s test", "paired_bootstrap": "the paired bootstrap of whole patients"}
 _POWER = 0.8
 
 
@@ -84,7 +84,7 @@ def difference_said(row: Mapping[str, Any] | None, alpha: float, *, with_gap: bo
     if row is None or row["p_value"] is None or row["ci_low"] is None or not row["ci_high"] > row["ci_low"]:
         return []
     metric, margin = str(row["metric"]), float(row["margin"])
-    name, test = METRIC_NAMES.get(metric, metric), TEST_NAMES.get(str(row["test"]), str(row["test"]))
+    name, test = METRIC_NAMES.get(metric, metric), _TESTS_IN_PROSE.get(str(row["test"]), str(row["test"]))
     error = (row["ci_high"] - row["ci_low"]) / 2 / float(norm.ppf(1 - alpha / 2))
     said = []
     if with_gap:

@@ -20,8 +20,6 @@ VERDICTS = {
     "worse": "worse",
 }
 
-TESTS = {"delong": "DeLong", "mcnemar": "McNemar", "paired_bootstrap": "paired bootstrap", "corrected_t": "corrected resampled t"}
-
 
 def render(summary: dict[str, Any]) -> str:
     """summary : of :func:`radpipe.report.summary.summarise`. The same summary gives the same bytes."""
@@ -40,7 +38,7 @@ def render(summary: dict[str, Any]) -> str:
         sentence=words.sentence,
         size=words.size,
         share=_share,
-        test=lambda name: TESTS.get(name, name.replace("_", " ")),
+        test=lambda name: words.TEST_NAMES.get(name, name.replace("_", " ")),
         metric=lambda name: words.METRIC_NAMES.get(name, name),
     )
     environment.globals.update(

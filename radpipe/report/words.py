@@ -47,7 +47,9 @@ LABELS = {
     "average": "Average of both",
     "deep": "Deep features",
 }
-TEST_NAMES = {"corrected_t": "corrected resampled t", "delong": "DeLong", "paired_bootstrap": "bootstrap of whole patients"}
+TEST_NAMES = {
+    "corrected_t": "corrected resampled t", "delong": "DeLong", "mcnemar": "McNemar", "paired_bootstrap": "bootstrap of whole patients",
+}  # fmt: skip
 """How the interval of a difference is made."""
 CALIBRATED_REPEATS = 10
 """Repeats at which the comparison's test was calibrated (radpipe.evaluation.resampled)."""
